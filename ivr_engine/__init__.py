@@ -1,0 +1,1 @@
+"""A voice and SMS contact centre engine on Asterisk."""

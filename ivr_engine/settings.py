@@ -1,0 +1,152 @@
+"""Where this engine lives: folders, addresses and credentials, from the environment.
+
+What the site *says and does* is YAML in the config folder; this is only what differs from machine to
+machine. Every variable has a default that fits a checkout on one machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, cast
+from urllib.parse import urlsplit
+
+from ivr_engine.errors import ConfigError
+
+LogStyle = Literal["auto", "pretty", "json"]
+Transport = Literal["websocket", "http"]
+
+VARIABLES: Final[Mapping[str, str]] = {
+    "IVR_CONFIG": "folder of the site's YAML (config)",
+    "IVR_PROMPTS": "folder of the texts and audio (prompts)",
+    "IVR_STATE": "folder of the database, secrets and media (.ivr/state)",
+    "IVR_SOUNDS": "folder of rendered prompts that Asterisk reads (<state>/sounds)",
+    "IVR_ARI_URL": "Asterisk's REST interface (http://127.0.0.1:8088/ari)",
+    "IVR_ARI_USER": "user in ari.conf (ivr)",
+    "IVR_ARI_PASSWORD": "its password (<state>/secrets/ari_password)",
+    "IVR_ARI_APP": "application name; each engine needs its own (ivr-1)",
+    "IVR_ARI_TRANSPORT": "websocket, or http for an Asterisk without REST over its socket (websocket)",
+    "IVR_SIP_PORT": "where agents' phones reach Asterisk on 127.0.0.1 (5060)",
+    "IVR_HTTP_HOST": "address the API listens on (127.0.0.1)",
+    "IVR_HTTP_PORT": "its port (8080)",
+    "IVR_DATABASE_URL": "SQLAlchemy URL (SQLite in the state folder)",
+    "IVR_API_TOKEN": "the API's token (<state>/secrets/api_token)",
+    "IVR_SIMULATOR_URL": "the SMS simulator (http://127.0.0.1:8090)",
+    "IVR_SIMULATOR_SECRET": "signs its webhooks (<state>/secrets/simulator_secret)",
+    "IVR_PUBLIC_URL": "how the SMS provider reaches this engine (http://HOST:PORT)",
+    "IVR_WATCHDOG_LIMIT": "seconds after which a silent engine is given up by the watchdog (30)",
+    "IVR_LOG": "pretty or json (pretty on a terminal)",
+    "IVR_LOG_LEVEL": "debug, info, warning or error (info)",
+}
+"""Every variable the engine reads, with its meaning and default; ``ivr-engine run --help`` shows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One value for everything above. Secrets that are ``None`` are made in the state folder."""
+
+    config: Path = Path("config")
+    prompts: Path = Path("prompts")
+    state: Path = Path(".ivr/state")
+    sounds: Path
+    ari_url: str = "http://127.0.0.1:8088/ari"
+    ari_user: str = "ivr"
+    ari_password: str | None = field(default=None, repr=False)
+    ari_app: str = "ivr-1"
+    ari_transport: Transport = "websocket"
+    sip_port: int = 5060
+    http_host: str = "127.0.0.1"
+    http_port: int = 8080
+    database_url: str | None = field(default=None, repr=False)
+    api_token: str | None = field(default=None, repr=False)
+    simulator_url: str = "http://127.0.0.1:8090"
+    simulator_secret: str | None = field(default=None, repr=False)
+    public_url: str
+    watchdog_limit_s: float = 30.0
+    log: LogStyle = "auto"
+    log_level: str = "info"
+
+    @property
+    def sip_server(self) -> str:
+        """``host:port`` for an agent's phone."""
+        return f"127.0.0.1:{self.sip_port}"
+
+    @property
+    def local_url(self) -> str:
+        """Where a program on this machine reaches the API."""
+        return _local_url(self.http_host, self.http_port)
+
+
+def from_environ(environ: Mapping[str, str]) -> Settings:
+    """Read the variables; an empty one counts as not set. Raises ``ConfigError`` naming the variable."""
+    given = {name: value for name in VARIABLES if (value := environ.get(name, "").strip())}
+    state = Path(given.get("IVR_STATE", ".ivr/state"))
+    host = given.get("IVR_HTTP_HOST", "127.0.0.1")
+    port = _port(given, "IVR_HTTP_PORT", 8080)
+    return Settings(
+        config=Path(given.get("IVR_CONFIG", "config")),
+        prompts=Path(given.get("IVR_PROMPTS", "prompts")),
+        state=state,
+        sounds=Path(given["IVR_SOUNDS"]) if "IVR_SOUNDS" in given else state / "sounds",
+        ari_url=_url(given, "IVR_ARI_URL", "http://127.0.0.1:8088/ari"),
+        ari_user=given.get("IVR_ARI_USER", "ivr"),
+        ari_password=given.get("IVR_ARI_PASSWORD"),
+        ari_app=given.get("IVR_ARI_APP", "ivr-1"),
+        ari_transport=cast(
+            Transport, _choice(given, "IVR_ARI_TRANSPORT", "websocket", ("websocket", "http"))
+        ),
+        sip_port=_port(given, "IVR_SIP_PORT", 5060),
+        http_host=host,
+        http_port=port,
+        database_url=given.get("IVR_DATABASE_URL"),
+        api_token=given.get("IVR_API_TOKEN"),
+        simulator_url=_url(given, "IVR_SIMULATOR_URL", "http://127.0.0.1:8090"),
+        simulator_secret=given.get("IVR_SIMULATOR_SECRET"),
+        public_url=_url(given, "IVR_PUBLIC_URL", _local_url(host, port)),
+        watchdog_limit_s=_seconds(given, "IVR_WATCHDOG_LIMIT", 30.0),
+        log=cast(LogStyle, _choice(given, "IVR_LOG", "auto", ("auto", "pretty", "json"))),
+        log_level=_choice(given, "IVR_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
+    )
+
+
+def _local_url(host: str, port: int) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _port(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name, str(default))
+    if len(text) > 5 or not text.isascii() or not text.isdigit() or not 0 < int(text) < 65_536:
+        raise ConfigError(name, None, f"{text!r} is no port", "use a number from 1 to 65535")
+    return int(text)
+
+
+def _seconds(given: Mapping[str, str], name: str, default: float) -> float:
+    text = given.get(name, str(default))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 1 <= seconds <= 86_400:
+        raise ConfigError(name, None, f"{text!r} is no time", "write seconds, from 1 to 86400")
+    return seconds
+
+
+def _url(given: Mapping[str, str], name: str, default: str) -> str:
+    url = given.get(name, default).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigError(name, None, "is not an http address", f"write it like {default}")
+    return url
+
+
+def _choice(given: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    value = given.get(name, default).lower()
+    if value not in choices:
+        raise ConfigError(name, None, f"{value!r} is not known", f"use one of {', '.join(choices)}")
+    return value
