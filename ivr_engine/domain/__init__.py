@@ -1,0 +1,1 @@
+"""Decisions, as pure functions and frozen values: no await, no clock, no I/O."""

@@ -1,0 +1,187 @@
+"""A call as the store knows it, and the chapters it goes through.
+
+The chapter is what an engine that comes back after a crash resumes at: see ``docs/`` for the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from ivr_engine.domain.consent import Consent
+from ivr_engine.errors import Refused
+
+
+class Chapter(StrEnum):
+    """``arriving`` claimed, not in the line yet · ``waiting`` in the line, music ·
+    ``announcing`` the position is being said · ``consent`` the consent message or its ten seconds ·
+    ``thanking`` the SMS is allowed and stored, "sent" not yet said to its end · ``ringing`` an agent's
+    phone rings · ``connecting`` the agent has answered, the two cannot hear each other yet · ``talking`` ·
+    ``ended``.
+    """
+
+    ARRIVING = "arriving"
+    WAITING = "waiting"
+    ANNOUNCING = "announcing"
+    CONSENT = "consent"
+    THANKING = "thanking"
+    RINGING = "ringing"
+    CONNECTING = "connecting"
+    TALKING = "talking"
+    ENDED = "ended"
+
+
+_WAITING = frozenset({Chapter.WAITING, Chapter.ANNOUNCING, Chapter.CONSENT, Chapter.THANKING})
+_IN_LINE = _WAITING | {Chapter.RINGING}
+
+
+class EndReason(StrEnum):
+    CALLER_HUNG_UP = "caller_hung_up"
+    AGENT_HUNG_UP = "agent_hung_up"
+    GONE_DURING_OUTAGE = "gone_during_outage"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An agent reserved for a call: ``id`` names the leg to their phone."""
+
+    id: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One caller's call. Times are UTC.
+
+    ``engine`` is the ARI application that owns it. ``caller`` is E.164 or ``None`` when hidden;
+    ``number`` is what was dialled. ``entered_at`` is when the caller joined the line and never changes
+    afterwards: it is the place. ``next_announcement_at`` is when music gives way to the next round.
+    ``offer_id`` names the agent's leg while ringing and talking.
+    """
+
+    id: str
+    engine: str
+    channel_id: str
+    caller: str | None
+    number: str
+    queue: str
+    language: str
+    started_at: datetime
+    chapter: Chapter = Chapter.ARRIVING
+    consent: Consent = field(default_factory=Consent)
+    priority: int = 0
+    over_capacity: bool = False
+    entered_at: datetime | None = None
+    next_announcement_at: datetime | None = None
+    agent: str | None = None
+    offer_id: str | None = None
+    offer_ends_at: datetime | None = None
+    ticket_id: str | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    end_reason: EndReason | None = None
+
+    @property
+    def state(self) -> str:
+        """What people call it: arriving, waiting, ringing, talking, ended."""
+        if self.chapter in _WAITING:
+            return Chapter.WAITING
+        return Chapter.TALKING if self.chapter is Chapter.CONNECTING else self.chapter
+
+    @property
+    def in_line(self) -> bool:
+        """Holds a place in the queue (a caller whose agent's phone rings still does)."""
+        return self.chapter in _IN_LINE
+
+    @property
+    def may_be_offered(self) -> bool:
+        return self.chapter in _WAITING
+
+    @property
+    def offer(self) -> Offer:
+        """The agent reserved or connected; ``Refused`` when there is none."""
+        if self.offer_id is None or self.agent is None:
+            raise Refused(f"call {self.id} is {self.chapter}: no agent is reserved")
+        return Offer(self.offer_id, self.agent)
+
+    @property
+    def known_caller(self) -> str:
+        """The caller's number; ``Refused`` when it is hidden."""
+        if self.caller is None:
+            raise Refused(f"call {self.id}: the caller's number is hidden")
+        return self.caller
+
+    def music_left_s(self, now: datetime) -> float:
+        """Seconds until the next round of announcements; 0 when it is due."""
+        if self.next_announcement_at is None:
+            return 0.0
+        return max(0.0, (self.next_announcement_at - now).total_seconds())
+
+    def offer_left_s(self, now: datetime) -> float:
+        """Seconds of ringing left; 0 when the time is up."""
+        return max(0.0, (self.offer_ends_at - now).total_seconds()) if self.offer_ends_at else 0.0
+
+    def entered(self, now: datetime, first_announcement_s: float) -> Call:
+        """Into the line; a second entry keeps the first one's place."""
+        return replace(
+            self,
+            chapter=Chapter.WAITING,
+            entered_at=self.entered_at or now,
+            next_announcement_at=self.next_announcement_at or now + timedelta(seconds=first_announcement_s),
+        )
+
+    def at(self, chapter: Chapter) -> Call:
+        """Move between the chapters of waiting. Refused when an agent has been offered meanwhile."""
+        if not self.may_be_offered:
+            raise Refused(f"call {self.id} is {self.chapter}, not waiting")
+        return replace(self, chapter=chapter)
+
+    def waiting_again(self, now: datetime, interval_s: float) -> Call:
+        """Back to the music after a round of announcements or an offer nobody took; same place."""
+        if self.chapter is Chapter.ENDED:
+            raise Refused(f"call {self.id} has ended")
+        return replace(
+            self,
+            chapter=Chapter.WAITING,
+            next_announcement_at=now + timedelta(seconds=interval_s),
+            consent=replace(self.consent, wrong_keys=0),
+            agent=None,
+            offer_id=None,
+            offer_ends_at=None,
+        )
+
+    def offered(self, agent: str, offer_id: str, ends_at: datetime) -> Call:
+        if not self.may_be_offered:
+            raise Refused(f"call {self.id} is {self.chapter}, not waiting")
+        return replace(
+            self,
+            chapter=Chapter.RINGING,
+            consent=replace(self.consent, wrong_keys=0),
+            agent=agent,
+            offer_id=offer_id,
+            offer_ends_at=ends_at,
+        )
+
+    def answered(self) -> Call:
+        """The agent took the offer; if they leave before the two hear each other, the old place counts."""
+        if self.chapter is not Chapter.RINGING:
+            raise Refused(f"call {self.id} is {self.chapter}, not ringing")
+        return replace(self, chapter=Chapter.CONNECTING, offer_ends_at=None)
+
+    def connected(self, ticket_id: str, now: datetime) -> Call:
+        if self.chapter is not Chapter.CONNECTING:
+            raise Refused(f"call {self.id} is {self.chapter}, not connecting")
+        return replace(self, chapter=Chapter.TALKING, ticket_id=ticket_id, answered_at=now)
+
+    def ended(self, reason: EndReason, now: datetime) -> Call:
+        if self.chapter is Chapter.ENDED:
+            return self
+        return replace(
+            self,
+            chapter=Chapter.ENDED,
+            ended_at=now,
+            end_reason=reason,
+            next_announcement_at=None,
+            offer_ends_at=None,
+        )

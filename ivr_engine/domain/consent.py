@@ -1,0 +1,163 @@
+"""The wait-time SMS consent conversation: when it is offered and what each answer means.
+
+One *round* is: the consent message (keys count from its first moment), then ten seconds of silence
+in which a key still counts. A wrong key plays "wrong number selected" and the message again, at most
+three times in a round; one more wrong key ends the round as if nothing had been pressed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+ANSWER_WINDOW_S: Final = 10.0
+"""Seconds after the end of the consent message in which a key still counts."""
+
+REPEATS_PER_ROUND: Final = 3
+"""How often a wrong key brings the consent message again within one round."""
+
+
+class WaitTimeSmsStatus(StrEnum):
+    """What the caller decided; ``None`` in its place means: never asked to the end of a round."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    NO_RESPONSE = "no_response"
+
+
+class Step(StrEnum):
+    """What the conversation does next."""
+
+    SEND = "send"
+    RESPECT_REFUSAL = "respect_refusal"
+    REPEAT = "repeat"
+    BACK_TO_MUSIC = "back_to_music"
+
+
+class NotOffered(StrEnum):
+    """Why no SMS is offered now; recorded, so that the funnel can be read later."""
+
+    SWITCHED_OFF = "switched_off"
+    ALREADY_ANSWERED = "already_answered"
+    MAXIMUM_PLAYS = "maximum_plays"
+    NUMBER_HIDDEN = "number_hidden"
+    CANNOT_RECEIVE_SMS = "cannot_receive_sms"
+    COUNTRY_NOT_ALLOWED = "country_not_allowed"
+    NOT_OVER_CAPACITY = "not_over_capacity"
+    OPTED_OUT = "opted_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Where the consent conversation of one call stands.
+
+    ``rounds`` counts rounds that came to their end; a round cut off by an agent's ring or by an
+    engine that died is not counted. ``wrong_keys`` counts within the round in progress.
+    """
+
+    status: WaitTimeSmsStatus | None = None
+    rounds: int = 0
+    wrong_keys: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """The caller said yes or no: never ask again in this call."""
+        return self.status in (WaitTimeSmsStatus.ALLOWED, WaitTimeSmsStatus.DENIED)
+
+
+def answered(consent: Consent, key: str | None) -> tuple[Consent, Step]:
+    """Decide what ``key`` (one of ``0``-``9``, ``*``, ``#``; ``None`` for silence) means.
+
+    Returns the new state and the next step. But for ``Step.REPEAT`` the round is over and the new state
+    has a status.
+    """
+    if key == "1":
+        return _end_round(consent, WaitTimeSmsStatus.ALLOWED), Step.SEND
+    if key == "2":
+        return _end_round(consent, WaitTimeSmsStatus.DENIED), Step.RESPECT_REFUSAL
+    if key is not None and consent.wrong_keys < REPEATS_PER_ROUND:
+        return replace(consent, wrong_keys=consent.wrong_keys + 1), Step.REPEAT
+    return _end_round(consent, WaitTimeSmsStatus.NO_RESPONSE), Step.BACK_TO_MUSIC
+
+
+def _end_round(consent: Consent, status: WaitTimeSmsStatus) -> Consent:
+    return Consent(status=status, rounds=consent.rounds + 1, wrong_keys=0)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRules:
+    """The switches that apply to one queue, globals already merged in.
+
+    ``maximum_plays`` is a number of rounds, ``None`` for no limit. ``requires_over_capacity``: only
+    callers who were over capacity and chose to wait are asked. ``countries`` are ISO 3166 codes that
+    may be sent to; ``non_domestic`` false narrows them to ``home_country``.
+    """
+
+    enabled: bool
+    requires_over_capacity: bool = True
+    maximum_plays: int | None = None
+    home_country: str = "DE"
+    non_domestic: bool = False
+    countries: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """What is known of the caller's number: ``country`` is ISO 3166, ``None`` where it has none."""
+
+    hidden: bool
+    country: str | None
+    can_receive_sms: bool
+    opted_out: bool = False
+
+
+def why_not_offered(
+    consent: Consent, rules: OfferRules, receiver: Receiver, *, was_over_capacity: bool
+) -> NotOffered | None:
+    """The first reason not to ask this caller now, or ``None`` when the message is to be played."""
+    if not rules.enabled:
+        return NotOffered.SWITCHED_OFF
+    if rules.requires_over_capacity and not was_over_capacity:
+        return NotOffered.NOT_OVER_CAPACITY
+    if consent.settled:
+        return NotOffered.ALREADY_ANSWERED
+    if rules.maximum_plays is not None and consent.rounds >= rules.maximum_plays:
+        return NotOffered.MAXIMUM_PLAYS
+    if receiver.hidden:
+        return NotOffered.NUMBER_HIDDEN
+    if not receiver.can_receive_sms:
+        return NotOffered.CANNOT_RECEIVE_SMS
+    if not _country_allowed(rules, receiver.country):
+        return NotOffered.COUNTRY_NOT_ALLOWED
+    if receiver.opted_out:
+        return NotOffered.OPTED_OUT
+    return None
+
+
+def _country_allowed(rules: OfferRules, country: str | None) -> bool:
+    if country == rules.home_country:
+        return True
+    return rules.non_domestic and country in rules.countries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentRecord:
+    """One line of the consent ledger: append-only, the proof of what was heard and answered.
+
+    ``wording`` is the exact text spoken, ``wording_version`` a hash of it, ``audio_hash`` a hash of
+    the sound played. ``key`` is what was pressed, ``None`` for silence.
+    """
+
+    id: str
+    at: datetime
+    call_id: str
+    number: str
+    queue: str
+    language: str
+    wording: str
+    wording_version: str
+    audio_hash: str
+    key: str | None
+    outcome: WaitTimeSmsStatus

@@ -1,0 +1,155 @@
+"""What happened, in the past tense: the one table that timelines, live pages and webhooks read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    caller: str | None
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntered:
+    queue: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class PositionAnnounced:
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentAsked:
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentNotOffered:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrongKeyPressed:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentGiven:
+    """``outcome`` as in ``WaitTimeSmsStatus``."""
+
+    outcome: str
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageQueued:
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStatusChanged:
+    message_id: str
+    status: str
+    error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    message_id: str
+    media: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOffered:
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMissed:
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConnected:
+    agent: str
+    ticket_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TicketOpened:
+    ticket_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallAdopted:
+    """An engine took the call over after a crash, a restart or an outage."""
+
+    chapter: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFellBack:
+    """A fault in the engine: the caller was sent to the fallback dialplan."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentChanged:
+    agent: str
+    state: str
+    reason: str | None = None
+
+
+Happening = (
+    CallStarted
+    | QueueEntered
+    | PositionAnnounced
+    | ConsentAsked
+    | ConsentNotOffered
+    | WrongKeyPressed
+    | ConsentGiven
+    | MessageQueued
+    | MessageStatusChanged
+    | MessageReceived
+    | AgentOffered
+    | OfferMissed
+    | AgentConnected
+    | TicketOpened
+    | CallAdopted
+    | CallFellBack
+    | CallFinished
+    | AgentChanged
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecognised:
+    """Written by a newer version of this program: kept and passed on, not understood.
+
+    ``data`` is the JSON as stored.
+    """
+
+    data: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A happening as stored. ``id`` grows; ``kind`` is the happening's class name in snake case."""
+
+    id: int
+    at: datetime
+    call_id: str | None
+    kind: str
+    what: Happening | Unrecognised

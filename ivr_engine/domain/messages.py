@@ -1,0 +1,136 @@
+"""A text message and the only ways its status may move.
+
+Providers report status more than once and in any order, sometimes before they answered the request
+itself; so a status only ever moves forward, and a final one stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+
+class Direction(StrEnum):
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class MessageStatus(StrEnum):
+    """``queued`` waits for its turn · ``sending`` a request is under way, or was when the engine died ·
+    ``unsettled`` the request's outcome is being found out · ``accepted`` the provider has it ·
+    ``sent`` handed to the network · ``delivered`` / ``undelivered`` / ``failed`` final ·
+    ``unknown`` nobody can tell: shown to an admin · ``received`` inbound.
+    """
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    UNSETTLED = "unsettled"
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    RECEIVED = "received"
+
+
+FINAL: Final = frozenset(
+    {MessageStatus.DELIVERED, MessageStatus.UNDELIVERED, MessageStatus.FAILED, MessageStatus.RECEIVED}
+)
+
+_RANK: Final = {status: rank for rank, status in enumerate(MessageStatus)}
+
+
+class MediaStatus(StrEnum):
+    """``pending`` not fetched yet · ``stored`` in the media folder · ``refused`` not what we keep."""
+
+    PENDING = "pending"
+    STORED = "stored"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """A picture or video that came with a message.
+
+    ``url`` is where the provider keeps it; ``file`` the name in the media folder once stored;
+    ``size`` in bytes; ``problem`` says why it was refused.
+    """
+
+    id: str
+    url: str
+    content_type: str
+    status: MediaStatus = MediaStatus.PENDING
+    file: str | None = None
+    size: int | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One SMS or MMS, in or out. Numbers are E.164; times UTC.
+
+    ``purpose`` says why it exists (``wait_time_sms``, ``reply``). ``attempts`` counts requests to the
+    provider; ``next_attempt_at`` is when a worker looks at it again (``None``: nothing to do).
+    ``error_code`` is the provider's own.
+    """
+
+    id: str
+    direction: Direction
+    sender: str
+    recipient: str
+    text: str
+    status: MessageStatus
+    provider: str
+    purpose: str
+    created_at: datetime
+    updated_at: datetime
+    media: tuple[Media, ...] = ()
+    provider_id: str | None = None
+    call_id: str | None = None
+    ticket_id: str | None = None
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    error_code: str | None = None
+
+    def moved(self, status: MessageStatus, now: datetime, *, error_code: str | None = None) -> Message:
+        """The message after a report of ``status``; unchanged when that report is old news."""
+        if self.status in FINAL or status is MessageStatus.RECEIVED or _RANK[status] <= _RANK[self.status]:
+            return self
+        return replace(
+            self,
+            status=status,
+            updated_at=now,
+            error_code=error_code or self.error_code,
+            next_attempt_at=None,
+        )
+
+
+def outbound(
+    *,
+    id: str,
+    sender: str,
+    recipient: str,
+    text: str,
+    provider: str,
+    purpose: str,
+    call_id: str,
+    now: datetime,
+) -> Message:
+    """A message for the outbox: to be sent as soon as a worker sees it."""
+    return Message(
+        id=id,
+        direction=Direction.OUTBOUND,
+        sender=sender,
+        recipient=recipient,
+        text=text,
+        status=MessageStatus.QUEUED,
+        provider=provider,
+        purpose=purpose,
+        created_at=now,
+        updated_at=now,
+        call_id=call_id,
+        next_attempt_at=now,
+    )

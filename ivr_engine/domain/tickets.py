@@ -1,0 +1,86 @@
+"""Tickets: what remains of a contact for people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ivr_engine.domain.calls import Call
+from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """``source_id`` is the message it came from: one comment a message, however often it is told."""
+
+    id: str
+    at: datetime
+    author: str
+    text: str
+    source_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketFile:
+    """A file in the media folder; ``size`` in bytes."""
+
+    id: str
+    at: datetime
+    file: str
+    content_type: str
+    size: int
+    source_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    id: str
+    call_id: str
+    caller: str | None
+    queue: str
+    agent: str | None
+    language: str
+    opened_at: datetime
+    comments: tuple[Comment, ...] = ()
+    files: tuple[TicketFile, ...] = ()
+
+
+def ticket_for(call: Call, messages: Sequence[Message], *, id: str, now: datetime) -> Ticket:
+    """The ticket of a call that an agent takes, with what was written so far."""
+    return Ticket(
+        id=id,
+        call_id=call.id,
+        caller=call.caller,
+        queue=call.queue,
+        agent=call.agent,
+        language=call.language,
+        opened_at=now,
+        comments=tuple(comment_from(m) for m in messages),
+        files=tuple(f for m in messages for media in m.media if (f := file_from(media, m.created_at))),
+    )
+
+
+def comment_from(message: Message) -> Comment:
+    """A message as the ticket shows it."""
+    return Comment(
+        id=f"c-{message.id}",
+        at=message.created_at,
+        author="customer" if message.direction is Direction.INBOUND else "system",
+        text=message.text or f"[{len(message.media)} file(s)]",
+        source_id=message.id,
+    )
+
+
+def file_from(media: Media, at: datetime) -> TicketFile | None:
+    """The picture or video as the ticket shows it; ``None`` until it is stored."""
+    if media.status is not MediaStatus.STORED or media.file is None:
+        return None
+    return TicketFile(
+        id=f"f-{media.id}",
+        at=at,
+        file=media.file,
+        content_type=media.content_type,
+        size=media.size or 0,
+        source_id=media.id,
+    )
