@@ -1,0 +1,6 @@
+"""The database: tables, migrations, transactions. ``connect`` is the way in."""
+
+from ivr_engine.store.store import connect
+from ivr_engine.store.upgrade import upgrade
+
+__all__ = ["connect", "upgrade"]

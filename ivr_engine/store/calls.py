@@ -1,0 +1,174 @@
+"""Calls as rows."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Row, Select, and_, bindparam, func, select, tuple_
+
+from ivr_engine.domain.calls import Call, Chapter, EndReason
+from ivr_engine.domain.consent import Consent, WaitTimeSmsStatus
+from ivr_engine.errors import Refused
+from ivr_engine.store.connection import Statements, changed
+from ivr_engine.store.tables import IS_OPEN, calls
+
+_c: Final = calls.c
+_DERIVED: Final = frozenset({"is_open", "line", "place_at"})
+_ALL: Final = select(*(column for column in _c if column.name not in _DERIVED))
+
+_INSERT: Final = calls.insert()
+_UPDATE: Final = calls.update().where(_c.id == bindparam("key"))
+_GET: Final = _ALL.where(_c.id == bindparam("key")).with_for_update()
+_KNEW: Final = select(_c.id).where(_c.channel_id == bindparam("channel")).limit(1)
+_ON_CHANNEL: Final = _ALL.where(_c.channel_id == bindparam("channel"), IS_OPEN).with_for_update()
+
+
+def _open(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions
+    return _ALL.where(IS_OPEN, *conditions).order_by(_c.started_at, _c.id)
+
+
+_OPEN: Final = {False: _open(), True: _open(_c.queue == bindparam("queue"))}
+
+
+def _found(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions
+    return _ALL.where(*conditions).order_by(_c.started_at.desc(), _c.id.desc()).limit(bindparam("limit"))
+
+
+_OF_CALLER: Final = _c.caller == bindparam("caller")
+_SEARCH: Final = {
+    (False, False): _found(),
+    (True, False): _found(_OF_CALLER),
+    (False, True): _found(IS_OPEN),
+    (True, True): _found(_OF_CALLER, IS_OPEN),
+}
+
+
+def _ahead() -> Select[Any]:
+    """Two ranges of one index: whoever has a higher priority, and whoever of the same came first."""
+    line = _c.line == bindparam("line")
+    priority = bindparam("priority", type_=_c.priority.type)
+    place = tuple_(bindparam("place_at", type_=_c.place_at.type), bindparam("key", type_=_c.id.type))
+    preferred = select(func.count()).where(and_(line, _c.priority > priority))
+    earlier = select(func.count()).where(
+        and_(line, _c.priority == priority, tuple_(_c.place_at, _c.id) < place)
+    )
+    return select(preferred.scalar_subquery() + earlier.scalar_subquery())
+
+
+_AHEAD: Final = _ahead()
+
+
+class CallTable:
+    """``ports.Calls``. Of a call that this transaction read (and so locked) only what changed is
+    written back."""
+
+    __slots__ = ("_db", "_locked")
+
+    def __init__(self, db: Statements) -> None:
+        self._db = db
+        self._locked: dict[str, Call] = {}
+
+    def get(self, call_id: str) -> Call:
+        row = self._db.row(_GET, {"key": call_id}, lock=True)
+        if row is None:
+            raise Refused(f"no call {call_id}", missing=True)
+        return self._remembered(_call(row))
+
+    def open_on(self, channel_id: str) -> Call | None:
+        row = self._db.row(_ON_CHANNEL, {"channel": channel_id}, lock=True)
+        return None if row is None else self._remembered(_call(row))
+
+    def knew(self, channel_id: str) -> bool:
+        return self._db.row(_KNEW, {"channel": channel_id}) is not None
+
+    def add(self, call: Call) -> None:
+        self._db.write(_INSERT, {"id": call.id, **_values(call)})
+        self._remembered(call)
+
+    def save(self, call: Call) -> None:
+        before = self._locked.get(call.id)
+        values = changed(_values(call), before and _values(before))
+        if values and not self._db.write(_UPDATE, {"key": call.id, **values}):
+            raise Refused(f"no call {call.id}", missing=True)
+        self._remembered(call)
+
+    def open(self, *, queue: str | None = None) -> list[Call]:
+        return [_call(row) for row in self._db.rows(_OPEN[queue is not None], {"queue": queue})]
+
+    def ahead(self, call: Call) -> int:
+        place = {
+            "line": call.queue,
+            "priority": call.priority,
+            "place_at": call.entered_at or call.started_at,
+            "key": call.id,
+        }
+        return self._db.scalar(_AHEAD, place)
+
+    def search(self, *, caller: str | None = None, open_only: bool = False, limit: int = 100) -> list[Call]:
+        statement = _SEARCH[caller is not None, open_only]
+        return [_call(row) for row in self._db.rows(statement, {"caller": caller, "limit": limit})]
+
+    def _remembered(self, call: Call) -> Call:
+        self._locked[call.id] = call
+        return call
+
+
+def _values(call: Call) -> dict[str, Any]:
+    return {
+        "engine": call.engine,
+        "channel_id": call.channel_id,
+        "caller": call.caller,
+        "number": call.number,
+        "queue": call.queue,
+        "language": call.language,
+        "started_at": call.started_at,
+        "chapter": call.chapter.value,
+        "consent_status": call.consent.status and call.consent.status.value,
+        "consent_rounds": call.consent.rounds,
+        "consent_wrong_keys": call.consent.wrong_keys,
+        "priority": call.priority,
+        "over_capacity": call.over_capacity,
+        "entered_at": call.entered_at,
+        "next_announcement_at": call.next_announcement_at,
+        "agent": call.agent,
+        "offer_id": call.offer_id,
+        "offer_ends_at": call.offer_ends_at,
+        "ticket_id": call.ticket_id,
+        "answered_at": call.answered_at,
+        "ended_at": call.ended_at,
+        "end_reason": call.end_reason and call.end_reason.value,
+        "is_open": call.chapter is not Chapter.ENDED,
+        "line": call.queue if call.in_line else None,
+        "place_at": call.entered_at or call.started_at,
+    }
+
+
+def _call(row: Row[Any]) -> Call:
+    status = row.consent_status
+    return Call(
+        id=row.id,
+        engine=row.engine,
+        channel_id=row.channel_id,
+        caller=row.caller,
+        number=row.number,
+        queue=row.queue,
+        language=row.language,
+        started_at=row.started_at,
+        chapter=Chapter(row.chapter),
+        consent=Consent(
+            status=None if status is None else WaitTimeSmsStatus(status),
+            rounds=row.consent_rounds,
+            wrong_keys=row.consent_wrong_keys,
+        ),
+        priority=row.priority,
+        over_capacity=row.over_capacity,
+        entered_at=row.entered_at,
+        next_announcement_at=row.next_announcement_at,
+        agent=row.agent,
+        offer_id=row.offer_id,
+        offer_ends_at=row.offer_ends_at,
+        ticket_id=row.ticket_id,
+        answered_at=row.answered_at,
+        ended_at=row.ended_at,
+        end_reason=None if row.end_reason is None else EndReason(row.end_reason),
+    )

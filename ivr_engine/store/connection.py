@@ -1,0 +1,154 @@
+"""One transaction's way to the database: runs statements, says clearly what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar, cast
+
+from sqlalchemy import Connection, CursorResult, Executable, Row
+
+from ivr_engine.errors import Refused
+from ivr_engine.store.failures import STORE_ERRORS, cause_to_show, translated
+
+Values = Mapping[str, Any]
+R = TypeVar("R")
+
+ALL_EVENTS: Final = 2**63 - 1
+"""The bound where events become visible in the order of their ids."""
+
+
+class EventsUnsettled(Exception):
+    """Events are to be read, and up to which id has to be known before the transaction begins."""
+
+
+class Statements:
+    """What the tables' classes run their statements with.
+
+    After the first failure nothing more is accepted, also when the caller caught it: PostgreSQL ends
+    a transaction at its first error, and SQLite does after some (a full disk), so that what follows
+    would be stored without the rest.
+    """
+
+    __slots__ = ("_before_writing", "_connection", "_events_until", "_place", "failure", "touched")
+
+    def __init__(
+        self,
+        connection: Connection,
+        place: str,
+        *,
+        before_writing: Callable[[], None] | None = None,
+        events_until: int | None = ALL_EVENTS,
+    ) -> None:
+        self._before_writing = before_writing
+        self._connection = connection
+        self._place = place
+        self._events_until = events_until
+        self.failure: Exception | None = None
+        self.touched = False
+        """Something may have been written, or the database failed: an error must undo it."""
+
+    def rows(
+        self, statement: Executable, values: Values | None = None, *, lock: bool = False
+    ) -> Sequence[Row[Any]]:
+        """``lock``: the statement says FOR UPDATE, so this transaction is about to write."""
+        if lock:
+            self._writing()
+        return self._execute(statement, values, _all)
+
+    def row(
+        self, statement: Executable, values: Values | None = None, *, lock: bool = False
+    ) -> Row[Any] | None:
+        if lock:
+            self._writing()
+        return self._execute(statement, values, _first)
+
+    def scalar(self, statement: Executable, values: Values | None = None) -> Any:  # noqa: ANN401
+        return self._execute(statement, values, _scalar)
+
+    def write(self, statement: Executable, values: Values) -> int:
+        """How many rows it changed."""
+        self._writing()
+        self.touched = True
+        return self._execute(statement, values, _rowcount)
+
+    def write_all(self, statement: Executable, values: Sequence[Values]) -> None:
+        """One statement, many rows."""
+        self._writing()
+        self.touched = True
+        self._execute(statement, values, _rowcount)
+
+    def events_until(self) -> int:
+        """No event with an id up to this one can become visible any more."""
+        if self._events_until is None:
+            self.failure = EventsUnsettled()
+            raise self.failure
+        return self._events_until
+
+    def close(self) -> None:
+        """The transaction is over: whoever kept hold of it must not write into the next one."""
+        self.failure = Refused("this transaction is over")
+
+    def json(self, encode: Callable[[object], bytes], value: object) -> str:
+        """``value`` as the text of a JSON column."""
+        try:
+            return encode(value).decode()
+        except UnicodeError as error:
+            self.failure = translated(error, self._place)
+            raise self.failure from error
+
+    def _writing(self) -> None:
+        if self._before_writing is not None and self.failure is None:
+            self._before_writing()
+
+    def _execute(
+        self,
+        statement: Executable,
+        values: Values | Sequence[Values] | None,
+        fetch: Callable[[CursorResult[Any]], R],
+    ) -> R:
+        if self.failure is not None:
+            raise self.failure
+        self.failure = _nul_in(values)
+        if self.failure is not None:
+            raise self.failure
+        try:
+            return fetch(cast("CursorResult[Any]", self._connection.execute(statement, values)))
+        except STORE_ERRORS as error:
+            self.touched = True
+            self.failure = translated(error, self._place)
+            raise self.failure from cause_to_show(error)
+
+
+def _all(result: CursorResult[Any]) -> Sequence[Row[Any]]:
+    return result.all()
+
+
+def _first(result: CursorResult[Any]) -> Row[Any] | None:
+    return result.first()
+
+
+def _scalar(result: CursorResult[Any]) -> Any:  # noqa: ANN401
+    return result.scalar()
+
+
+def _rowcount(result: CursorResult[Any]) -> int:
+    return result.rowcount
+
+
+def _nul_in(values: Values | Sequence[Values] | None) -> Refused | None:
+    """SQLite would take the character, PostgreSQL would not: the same everywhere."""
+    if values is None:
+        return None
+    for row in (values,) if isinstance(values, Mapping) else values:
+        for name, value in row.items():
+            if type(value) is str and "\0" in value:
+                return Refused(f"the store refuses this text: a NUL character in {name}")
+    return None
+
+
+def changed(values: Values, before: Values | None) -> Values:
+    """What of ``values`` differs from the row as it was, if that is known: an index whose columns are
+    not written costs nothing."""
+    if before is None:
+        return values
+    return {name: value for name, value in values.items() if value != before[name]}

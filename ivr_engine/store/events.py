@@ -1,0 +1,77 @@
+"""Events as rows: the kind by name, the rest as JSON, so that a new kind needs no migration."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Final, get_args
+
+import msgspec
+from sqlalchemy import Row, bindparam, func, select
+
+from ivr_engine.domain.events import Event, Happening, Unrecognised
+from ivr_engine.store.connection import Statements
+from ivr_engine.store.tables import events
+
+_c: Final = events.c
+_INSERT: Final = events.insert().inline()
+_OF_CALL: Final = select(events).where(_c.call_id == bindparam("call")).order_by(_c.id)
+_UNTIL: Final = _c.id <= bindparam("until")
+_AFTER: Final = (
+    select(events).where(_c.id > bindparam("last"), _UNTIL).order_by(_c.id).limit(bindparam("limit"))
+)
+_NEWEST: Final = select(func.max(_c.id)).where(_UNTIL)
+
+
+def kind_of(happening: type[Happening]) -> str:
+    """``ConsentGiven`` is stored as ``consent_given``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", happening.__name__).lower()
+
+
+_KINDS: Final[dict[type[Happening], str]] = {cls: kind_of(cls) for cls in get_args(Happening)}
+_encode: Final = msgspec.json.Encoder().encode
+_DECODERS: Final = {kind: msgspec.json.Decoder(cls) for cls, kind in _KINDS.items()}
+
+
+class EventTable:
+    """``ports.Events``. Whoever reads on from the newest event they saw misses none: also where ids
+    become visible out of order."""
+
+    __slots__ = ("_db",)
+
+    def __init__(self, db: Statements) -> None:
+        self._db = db
+
+    def add(self, at: datetime, call_id: str | None, *happenings: Happening) -> None:
+        rows = [
+            {"at": at, "call_id": call_id, "kind": _KINDS[type(one)], "data": self._db.json(_encode, one)}
+            for one in happenings
+        ]
+        if len(rows) == 1:
+            self._db.write(_INSERT, rows[0])
+        elif rows:
+            self._db.write_all(_INSERT, rows)
+
+    def of_call(self, call_id: str) -> list[Event]:
+        return [_event(row) for row in self._db.rows(_OF_CALL, {"call": call_id})]
+
+    def after(self, event_id: int, limit: int = 1000) -> list[Event]:
+        values = {"last": event_id, "until": self._db.events_until(), "limit": limit}
+        return [_event(row) for row in self._db.rows(_AFTER, values)]
+
+    def newest_id(self) -> int:
+        return self._db.scalar(_NEWEST, {"until": self._db.events_until()}) or 0
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(id=row.id, at=row.at, call_id=row.call_id, kind=row.kind, what=_what(row.kind, row.data))
+
+
+def _what(kind: str, data: str) -> Happening | Unrecognised:
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        return Unrecognised(data)
+    try:
+        return decoder.decode(data)
+    except msgspec.DecodeError:  # also raised for fields that do not fit
+        return Unrecognised(data)

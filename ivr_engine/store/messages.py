@@ -1,0 +1,206 @@
+"""Messages as rows. Their media travel in the row: they are never read without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Row, Select, and_, bindparam, func, select, union_all
+
+from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, MessageStatus
+from ivr_engine.errors import Refused
+from ivr_engine.store.connection import Statements, changed
+from ivr_engine.store.tables import HAS_PENDING_MEDIA, messages
+
+_c: Final = messages.c
+_ALL: Final = select(*(column for column in _c if column.name != "media_pending"))
+
+_INSERT: Final = messages.insert()
+_UPDATE: Final = messages.update().where(_c.id == bindparam("key"))
+_GET: Final = _ALL.where(_c.id == bindparam("key")).with_for_update()
+_BY_PROVIDER: Final = _ALL.where(
+    _c.provider == bindparam("provider"), _c.provider_id == bindparam("provider_id")
+).with_for_update()
+_IS_THERE: Final = select(_c.id).where(
+    _c.provider == bindparam("provider"), _c.provider_id == bindparam("provider_id")
+)
+_DUE: Final = (
+    _ALL.where(
+        _c.next_attempt_at <= bindparam("now"),
+        _c.direction == bindparam("direction"),
+        # Without coalesce SQLite takes the index of the statuses and reads every message accepted so far.
+        func.coalesce(_c.status, "").in_(bindparam("statuses", expanding=True)),
+    )
+    .order_by(_c.next_attempt_at, _c.created_at, _c.id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_PENDING_MEDIA: Final = _ALL.where(HAS_PENDING_MEDIA).order_by(_c.created_at, _c.id).limit(bindparam("limit"))
+_OF_CALL: Final = _ALL.where(_c.call_id == bindparam("call")).order_by(_c.created_at, _c.id)
+_LAST_TO: Final = (
+    _ALL.where(
+        _c.recipient == bindparam("number"),
+        # Likewise: our own number stands in half of all messages, so the other's index is to be taken.
+        func.coalesce(_c.sender, "") == bindparam("sender"),
+        _c.direction == bindparam("direction"),
+        _c.call_id.is_not(None),
+    )
+    .order_by(_c.created_at.desc(), _c.id.desc())
+    .limit(1)
+)
+
+
+def _newest(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions
+    return _ALL.where(*conditions).order_by(_c.created_at.desc(), _c.id.desc()).limit(bindparam("limit"))
+
+
+def _of_number(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions
+    """Each side by its own index and cut to ``limit``, then the two merged: our own number stands in
+    every message, and a plain OR would sort them all."""
+    received = _newest(_c.recipient == bindparam("number"), *conditions).subquery()
+    sent = _newest(
+        and_(_c.sender == bindparam("number"), _c.recipient != bindparam("number")), *conditions
+    ).subquery()
+    both = union_all(select(received), select(sent)).subquery()
+    return select(both).order_by(both.c.created_at.desc(), both.c.id.desc()).limit(bindparam("limit"))
+
+
+_WITH_STATUS: Final = _c.status == bindparam("status")
+_SEARCH: Final = {
+    (False, False): _newest(),
+    (False, True): _newest(_WITH_STATUS),
+    (True, False): _of_number(),
+    (True, True): _of_number(_WITH_STATUS),
+}
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(tuple[Media, ...]).decode
+
+
+class MessageTable:
+    """``ports.Messages``. Of a message that this transaction read (and so locked) only what changed
+    is written back."""
+
+    __slots__ = ("_db", "_locked")
+
+    def __init__(self, db: Statements) -> None:
+        self._db = db
+        self._locked: dict[str, Message] = {}
+
+    def get(self, message_id: str) -> Message:
+        row = self._db.row(_GET, {"key": message_id}, lock=True)
+        if row is None:
+            raise Refused(f"no message {message_id}", missing=True)
+        return self._remembered(_message(row))
+
+    def by_provider_id(self, provider: str, provider_id: str) -> Message | None:
+        message = self._one(_BY_PROVIDER, {"provider": provider, "provider_id": provider_id}, lock=True)
+        return None if message is None else self._remembered(message)
+
+    def add(self, message: Message) -> bool:
+        if message.provider_id is not None:
+            name = {"provider": message.provider, "provider_id": message.provider_id}
+            if self._db.row(_IS_THERE, name) is not None:
+                return False
+        self._db.write(_INSERT, {"id": message.id, **self._values(message)})
+        self._remembered(message)
+        return True
+
+    def save(self, message: Message) -> None:
+        before = self._locked.get(message.id)
+        values = changed(self._values(message), before and self._values(before))
+        if values and not self._db.write(_UPDATE, {"key": message.id, **values}):
+            raise Refused(f"no message {message.id}", missing=True)
+        self._remembered(message)
+
+    def due(self, now: datetime, statuses: frozenset[MessageStatus], limit: int) -> list[Message]:
+        """The longest due first."""
+        values = {
+            "now": now,
+            "direction": Direction.OUTBOUND.value,
+            "statuses": sorted(status.value for status in statuses),
+            "limit": limit,
+        }
+        return [self._remembered(message) for message in self._many(_DUE, values, lock=True)]
+
+    def with_pending_media(self, limit: int) -> list[Message]:
+        """Oldest first."""
+        return self._many(_PENDING_MEDIA, {"limit": limit})
+
+    def of_call(self, call_id: str) -> list[Message]:
+        return self._many(_OF_CALL, {"call": call_id})
+
+    def last_outbound_to(self, number: str, sender: str) -> Message | None:
+        values = {"number": number, "sender": sender, "direction": Direction.OUTBOUND.value}
+        return self._one(_LAST_TO, values)
+
+    def search(
+        self, *, number: str | None = None, status: MessageStatus | None = None, limit: int = 100
+    ) -> list[Message]:
+        statement = _SEARCH[number is not None, status is not None]
+        values = {"number": number, "status": status and status.value, "limit": limit}
+        return self._many(statement, values)
+
+    def _remembered(self, message: Message) -> Message:
+        self._locked[message.id] = message
+        return message
+
+    def _values(self, message: Message) -> dict[str, Any]:
+        media = self._db.json(_encode, message.media) if message.media else None
+        return {**_columns(message), "media": media}
+
+    def _one(
+        self, statement: Select[Any], values: Mapping[str, Any], *, lock: bool = False
+    ) -> Message | None:
+        row = self._db.row(statement, values, lock=lock)
+        return None if row is None else _message(row)
+
+    def _many(
+        self, statement: Select[Any], values: Mapping[str, Any], *, lock: bool = False
+    ) -> list[Message]:
+        return [_message(row) for row in self._db.rows(statement, values, lock=lock)]
+
+
+def _columns(message: Message) -> dict[str, Any]:
+    return {
+        "direction": message.direction.value,
+        "sender": message.sender,
+        "recipient": message.recipient,
+        "text": message.text,
+        "status": message.status.value,
+        "provider": message.provider,
+        "purpose": message.purpose,
+        "created_at": message.created_at,
+        "updated_at": message.updated_at,
+        "media_pending": any(one.status is MediaStatus.PENDING for one in message.media),
+        "provider_id": message.provider_id,
+        "call_id": message.call_id,
+        "ticket_id": message.ticket_id,
+        "attempts": message.attempts,
+        "next_attempt_at": message.next_attempt_at,
+        "error_code": message.error_code,
+    }
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message(
+        id=row.id,
+        direction=Direction(row.direction),
+        sender=row.sender,
+        recipient=row.recipient,
+        text=row.text,
+        status=MessageStatus(row.status),
+        provider=row.provider,
+        purpose=row.purpose,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        media=_decode(row.media) if row.media else (),
+        provider_id=row.provider_id,
+        call_id=row.call_id,
+        ticket_id=row.ticket_id,
+        attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
+        error_code=row.error_code,
+    )

@@ -1,0 +1,226 @@
+"""The first schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+_TIME = sa.DateTime(timezone=True)
+_NAME = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+_SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _where(sqlite: str, postgresql: str | None = None) -> dict[str, Any]:
+    return {"sqlite_where": sa.text(sqlite), "postgresql_where": sa.text(postgresql or sqlite)}
+
+
+def upgrade() -> None:
+    op.create_table(
+        "agents",
+        sa.Column("name", _NAME, nullable=False),
+        sa.Column("state", _NAME, nullable=False),
+        sa.Column("since", _TIME, nullable=False),
+        sa.Column("until", _TIME),
+        sa.Column("call_id", _NAME),
+        sa.Column("reason", _NAME),
+        sa.PrimaryKeyConstraint("name", name="pk_agents"),
+    )
+    op.create_table(
+        "calls",
+        sa.Column("id", _NAME, nullable=False),
+        sa.Column("engine", _NAME, nullable=False),
+        sa.Column("channel_id", _NAME, nullable=False),
+        sa.Column("caller", _NAME),
+        sa.Column("number", _NAME, nullable=False),
+        sa.Column("queue", _NAME, nullable=False),
+        sa.Column("language", _NAME, nullable=False),
+        sa.Column("started_at", _TIME, nullable=False),
+        sa.Column("chapter", _NAME, nullable=False),
+        sa.Column("consent_status", _NAME),
+        sa.Column("consent_rounds", sa.Integer(), nullable=False),
+        sa.Column("consent_wrong_keys", sa.Integer(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("over_capacity", sa.Boolean(), nullable=False),
+        sa.Column("entered_at", _TIME),
+        sa.Column("next_announcement_at", _TIME),
+        sa.Column("agent", _NAME),
+        sa.Column("offer_id", _NAME),
+        sa.Column("offer_ends_at", _TIME),
+        sa.Column("ticket_id", _NAME),
+        sa.Column("answered_at", _TIME),
+        sa.Column("ended_at", _TIME),
+        sa.Column("end_reason", _NAME),
+        sa.Column("is_open", sa.Boolean(), nullable=False),
+        sa.Column("line", _NAME, comment="the queue it holds a place in, if any"),
+        sa.Column("place_at", _TIME, nullable=False, comment="since when its place counts"),
+        sa.PrimaryKeyConstraint("id", name="pk_calls"),
+    )
+    op.create_index("ix_calls_caller_started_at", "calls", ["caller", "started_at"])
+    op.create_index(
+        "ix_calls_line", "calls", ["line", "priority", "place_at", "id"], **_where("line IS NOT NULL")
+    )
+    op.create_index(
+        "ix_calls_open", "calls", ["started_at", "id"], **_where("is_open IS 1", "is_open IS true")
+    )
+    op.create_index(
+        "ix_calls_open_queue",
+        "calls",
+        ["queue", "started_at", "id"],
+        **_where("is_open IS 1", "is_open IS true"),
+    )
+    op.create_index("ix_calls_started_at", "calls", ["started_at"])
+    op.create_index("ix_calls_channel", "calls", ["channel_id"])
+    op.create_index(
+        "uq_calls_open_channel",
+        "calls",
+        ["channel_id"],
+        unique=True,
+        **_where("is_open IS 1", "is_open IS true"),
+    )
+
+    op.create_table(
+        "consents",
+        sa.Column("id", _NAME, nullable=False),
+        sa.Column("at", _TIME, nullable=False),
+        sa.Column("call_id", _NAME, nullable=False),
+        sa.Column("number", _NAME, nullable=False),
+        sa.Column("queue", _NAME, nullable=False),
+        sa.Column("language", _NAME, nullable=False),
+        sa.Column("wording", sa.Text(), nullable=False),
+        sa.Column("wording_version", _NAME, nullable=False),
+        sa.Column("audio_hash", _NAME, nullable=False),
+        sa.Column("key", _NAME),
+        sa.Column("outcome", _NAME, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_consents"),
+    )
+    op.create_index("ix_consents_at", "consents", ["at"])
+    op.create_index("ix_consents_number_at", "consents", ["number", "at"])
+
+    op.create_table(
+        "events",
+        sa.Column("id", _SERIAL, nullable=False),
+        sa.Column("at", _TIME, nullable=False),
+        sa.Column("call_id", _NAME),
+        sa.Column("kind", _NAME, nullable=False),
+        sa.Column("data", sa.Text(), nullable=False, comment="JSON"),
+        sa.PrimaryKeyConstraint("id", name="pk_events"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_events_call_id", "events", ["call_id", "id"], **_where("call_id IS NOT NULL"))
+
+    op.create_table(
+        "messages",
+        sa.Column("id", _NAME, nullable=False),
+        sa.Column("direction", _NAME, nullable=False),
+        sa.Column("sender", _NAME, nullable=False),
+        sa.Column("recipient", _NAME, nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("status", _NAME, nullable=False),
+        sa.Column("provider", _NAME, nullable=False),
+        sa.Column("purpose", _NAME, nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("updated_at", _TIME, nullable=False),
+        sa.Column("media", sa.Text(), comment="JSON list; part of the message, never read without it"),
+        sa.Column("media_pending", sa.Boolean(), nullable=False),
+        sa.Column("provider_id", _NAME),
+        sa.Column("call_id", _NAME),
+        sa.Column("ticket_id", _NAME),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", _TIME),
+        sa.Column("error_code", _NAME),
+        sa.PrimaryKeyConstraint("id", name="pk_messages"),
+        sa.UniqueConstraint("provider", "provider_id", name="uq_messages_provider_provider_id"),
+    )
+    op.create_index("ix_messages_call_id", "messages", ["call_id"], **_where("call_id IS NOT NULL"))
+    op.create_index("ix_messages_created_at", "messages", ["created_at"])
+    op.create_index(
+        "ix_messages_due",
+        "messages",
+        ["next_attempt_at", "created_at", "id"],
+        **_where("next_attempt_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_messages_pending_media",
+        "messages",
+        ["created_at", "id"],
+        **_where("media_pending IS 1", "media_pending IS true"),
+    )
+    op.create_index("ix_messages_recipient_created_at", "messages", ["recipient", "created_at"])
+    op.create_index("ix_messages_sender_created_at", "messages", ["sender", "created_at"])
+    op.create_index("ix_messages_status_created_at", "messages", ["status", "created_at"])
+
+    op.create_table(
+        "store_checks",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("mark", _NAME, nullable=False, comment="what the last health check wrote"),
+        sa.PrimaryKeyConstraint("id", name="pk_store_checks"),
+    )
+    op.create_table(
+        "tickets",
+        sa.Column("id", _NAME, nullable=False),
+        sa.Column("call_id", _NAME, nullable=False),
+        sa.Column("caller", _NAME),
+        sa.Column("queue", _NAME, nullable=False),
+        sa.Column("agent", _NAME),
+        sa.Column("language", _NAME, nullable=False),
+        sa.Column("opened_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_tickets"),
+    )
+    op.create_index("ix_tickets_caller_opened_at", "tickets", ["caller", "opened_at"])
+    op.create_index("ix_tickets_opened_at", "tickets", ["opened_at"])
+
+    op.create_table(
+        "ticket_comments",
+        sa.Column("serial", _SERIAL, nullable=False, comment="the order they were added in"),
+        sa.Column("id", _NAME, nullable=False),
+        sa.Column("ticket_id", _NAME, nullable=False),
+        sa.Column("at", _TIME, nullable=False),
+        sa.Column("author", _NAME, nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("source_id", _NAME),
+        sa.PrimaryKeyConstraint("serial", name="pk_ticket_comments"),
+        sa.UniqueConstraint("id", name="uq_ticket_comments_id"),
+        sa.UniqueConstraint("ticket_id", "source_id", name="uq_ticket_comments_ticket_id_source_id"),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["tickets.id"], name="fk_ticket_comments_ticket_id", ondelete="CASCADE"
+        ),
+    )
+    op.create_table(
+        "ticket_files",
+        sa.Column("serial", _SERIAL, nullable=False, comment="the order they were added in"),
+        sa.Column("id", _NAME, nullable=False),
+        sa.Column("ticket_id", _NAME, nullable=False),
+        sa.Column("at", _TIME, nullable=False),
+        sa.Column("file", _NAME, nullable=False),
+        sa.Column("content_type", _NAME, nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("source_id", _NAME),
+        sa.PrimaryKeyConstraint("serial", name="pk_ticket_files"),
+        sa.UniqueConstraint("id", name="uq_ticket_files_id"),
+        sa.UniqueConstraint("ticket_id", "source_id", name="uq_ticket_files_ticket_id_source_id"),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["tickets.id"], name="fk_ticket_files_ticket_id", ondelete="CASCADE"
+        ),
+    )
+
+
+def downgrade() -> None:
+    for table in (
+        "ticket_files",
+        "ticket_comments",
+        "tickets",
+        "store_checks",
+        "messages",
+        "events",
+        "consents",
+        "calls",
+        "agents",
+    ):
+        op.drop_table(table)

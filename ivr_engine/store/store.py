@@ -1,0 +1,272 @@
+"""The store: transactions are plain functions, run in order on threads of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar, cast
+
+import structlog
+from sqlalchemy import Engine, bindparam, select
+
+from ivr_engine.errors import ExternalError, Unreachable
+from ivr_engine.ports import Tx
+from ivr_engine.store import database, postgresql
+from ivr_engine.store.failures import STORE_ERRORS, translated
+from ivr_engine.store.tables import checks
+from ivr_engine.store.transaction import Broken, Function, Outcome, Runner, Transaction
+from ivr_engine.store.upgrade import create, migrate
+
+T = TypeVar("T")
+
+GROUP_LIMIT: Final = 64
+"""Transactions committed together at most: about 10 ms of work, so that the last does not wait long."""
+
+CHECK_TIMEOUT_S: Final = 5.0
+"""A store that takes longer than this to write one row is not healthy."""
+
+CLOSE_TIMEOUT_S: Final = 10.0
+"""How long closing waits for the transactions begun before."""
+
+_log: Final = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    function: Function
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    loop: asyncio.AbstractEventLoop
+    stopped: asyncio.Future[None]
+
+
+class _Runner(Protocol):
+    """Runs transactions over a connection; one thread's own."""
+
+    def run(self, functions: Sequence[Function]) -> list[Outcome]: ...
+
+    def close(self) -> None: ...
+
+
+class ThreadedStore:
+    """``ports.Store`` on threads. With one thread (SQLite has one writer) what waits at the same
+    moment is committed together."""
+
+    def __init__(
+        self, engine: Engine, place: str, runner: Callable[[], _Runner], *, threads: int, group_limit: int
+    ) -> None:
+        self._engine = engine
+        self._place = place
+        self._runner = runner
+        self._group_limit = group_limit
+        self._jobs: queue.SimpleQueue[_Job | _Stop] = queue.SimpleQueue()
+        self._closed = False
+        self._marks = itertools.count(1)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"store-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def run(self, transaction: Callable[[Tx], T]) -> T:
+        if self._closed:
+            raise ExternalError(f"{self._place} is closed: the engine is stopping")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put(_Job(transaction, loop, future))
+        return await future
+
+    async def check(self) -> None:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                await self.run(write_and_read(next(self._marks)))
+        except TimeoutError:
+            raise Unreachable(
+                f"{self._place} did not answer in {CHECK_TIMEOUT_S:.0f} s: "
+                "it is locked by another program, or its disk is overloaded"
+            ) from None
+
+    async def close(self) -> None:
+        """What was asked before is done first. ``Unreachable`` when that takes too long."""
+        if self._closed:
+            return
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        stops = [_Stop(loop, loop.create_future()) for _ in self._threads]
+        for stop in stops:
+            self._jobs.put(stop)
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                for stop in stops:
+                    await stop.stopped
+        except TimeoutError:
+            raise Unreachable(
+                f"{self._place} was still busy {CLOSE_TIMEOUT_S:.0f} s after it was closed"
+            ) from None
+        for thread in self._threads:
+            thread.join()  # at its last line: nothing to wait for
+        self._engine.dispose()
+
+    def _work(self) -> None:
+        runner = self._runner()
+        stop: _Stop | None = None
+        while stop is None:
+            jobs, stop = self._next_group()
+            if jobs:
+                _deliver(jobs, runner.run([job.function for job in jobs]))
+        try:
+            runner.close()
+        finally:
+            _call(stop.loop, _settle, stop.stopped)
+
+    def _next_group(self) -> tuple[list[_Job], _Stop | None]:
+        """Waits for one, then takes what else is there."""
+        jobs: list[_Job] = []
+        try:
+            item = self._jobs.get()
+            while True:
+                if isinstance(item, _Stop):
+                    return jobs, item
+                jobs.append(item)
+                if len(jobs) >= self._group_limit:
+                    return jobs, None
+                item = self._jobs.get_nowait()
+        except queue.Empty:
+            return jobs, None
+
+
+class InlineStore:
+    """``ports.Store`` without a thread: the transaction runs where it is asked for, so that no time
+    passes in a simulation. Also keeps a database that lives in memory."""
+
+    def __init__(self, engine: Engine, place: str, runner: _Runner) -> None:
+        self._engine = engine
+        self._place = place
+        self._runner = runner
+        self._closed = False
+        self._marks = itertools.count(1)
+
+    async def run(self, transaction: Callable[[Tx], T]) -> T:
+        if self._closed:
+            raise ExternalError(f"{self._place} is closed")
+        [outcome] = self._runner.run([transaction])
+        # Others run meanwhile, and a cancelled caller learns of it here, as with threads.
+        await asyncio.sleep(0)
+        if isinstance(outcome, Broken):
+            raise outcome.error
+        return outcome.value
+
+    async def check(self) -> None:
+        await self.run(write_and_read(next(self._marks)))
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._runner.close()
+            self._engine.dispose()
+
+
+def connect(
+    url: str, *, inline: bool = False, lock_timeout_s: float = database.LOCK_TIMEOUT_S
+) -> ThreadedStore | InlineStore:
+    """Open the database at ``url`` (made, and brought to the newest schema, where needed).
+
+    Blocking: call it before the event loop has callers to serve. ``sqlite://`` is a database in
+    memory, ``postgresql://user:password@host/name`` one of PostgreSQL. ``inline``: for simulations.
+    Raises ``ExternalError`` or ``Refused``, with what to do.
+    """
+    target = database.parsed(url)
+    place = database.place(target)
+    engine = database.engine(target, lock_timeout_s=lock_timeout_s)
+    try:
+        if database.is_in_memory(target):
+            return _in_memory(engine, place)
+        migrate(engine, place)
+    except BaseException:
+        engine.dispose()
+        raise
+    runner, threads, group_limit = partial(Runner, engine, place), 1, GROUP_LIMIT
+    if database.is_postgresql(target):
+        runner = partial(postgresql.PostgresRunner, engine, place, threading.Lock())
+        threads, group_limit = postgresql.THREADS, 1
+    if inline:
+        return InlineStore(engine, place, runner())
+    return ThreadedStore(engine, place, runner, threads=threads, group_limit=group_limit)
+
+
+def _in_memory(engine: Engine, place: str) -> InlineStore:
+    runner = Runner(engine, place)
+    try:
+        create(runner.connection())
+    except STORE_ERRORS as error:
+        runner.close()
+        raise translated(error, place) from error
+    return InlineStore(engine, place, runner)
+
+
+_UPDATE_MARK: Final = checks.update().where(checks.c.id == bindparam("key"))
+_INSERT_MARK: Final = checks.insert()
+_READ_MARK: Final = select(checks.c.mark).where(checks.c.id == bindparam("key"))
+
+
+def write_and_read(number: int) -> Callable[[Tx], None]:
+    """The health check's transaction: a row of its own, written and read back."""
+
+    def transaction(tx: Tx) -> None:
+        statements = cast("Transaction", tx).statements
+        mark = str(number)
+        if not statements.write(_UPDATE_MARK, {"key": 1, "mark": mark}):
+            statements.write(_INSERT_MARK, {"id": 1, "mark": mark})
+        if statements.scalar(_READ_MARK, {"key": 1}) != mark:
+            raise ExternalError("the database does not return what was written to it")
+
+    return transaction
+
+
+def _deliver(jobs: Sequence[_Job], outcomes: Sequence[Outcome]) -> None:
+    """One wake-up of the event loop for the whole group."""
+    for loop in {job.loop for job in jobs}:
+        mine = [
+            (job.future, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if job.loop is loop
+        ]
+        _call(loop, _settle_all, mine)
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:
+        # The loop was closed without waiting for the store; what was committed stays committed.
+        _log.warning("store_result_unheard")
+
+
+def _settle_all(results: Sequence[tuple[asyncio.Future[Any], Outcome]]) -> None:
+    for future, outcome in results:
+        if isinstance(outcome, Broken):
+            _fail(future, outcome.error)
+        elif not future.done():
+            future.set_result(outcome.value)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    if future.done():
+        _log.warning("store_error_unheard", error=str(error), kind=type(error).__name__)
+    elif isinstance(error, StopIteration):  # a future cannot carry it
+        future.set_exception(RuntimeError(f"the transaction raised {error!r}"))
+    else:
+        future.set_exception(error)

@@ -1,0 +1,257 @@
+"""The tables, in types that SQLite and PostgreSQL both have.
+
+Derived columns serve an index and are never read back: ``calls.is_open``, ``calls.line``,
+``calls.place_at`` and ``messages.media_pending``. The domain computes them, so the rule has one home.
+The indexes are partial on them, not on ``chapter`` or ``media``: writing a column that an index so much
+as mentions makes SQLite write the index too, and a chapter changes many times a call.
+
+Other tables name a call without a foreign key: a call may be deleted (retention) long before the
+tickets, messages and proofs of consent that came out of it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    true,
+)
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in, aware UTC datetimes out; SQLite itself knows no time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or value.tzinfo is UTC:
+            return value
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Name: Final = String().with_variant(String(collation="C"), "postgresql")
+"""Sorted by code point everywhere, as Python does: names and ids decide ties."""
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _where(condition: Any) -> dict[str, Any]:  # noqa: ANN401 - any SQL expression
+    """The arguments that make an index partial, on either database."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
+
+calls: Final = Table(
+    "calls",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("engine", Name, nullable=False),
+    Column("channel_id", Name, nullable=False),
+    Column("caller", Name),
+    Column("number", Name, nullable=False),
+    Column("queue", Name, nullable=False),
+    Column("language", Name, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("chapter", Name, nullable=False),
+    Column("consent_status", Name),
+    Column("consent_rounds", Integer, nullable=False),
+    Column("consent_wrong_keys", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("over_capacity", Boolean, nullable=False),
+    Column("entered_at", UtcDateTime),
+    Column("next_announcement_at", UtcDateTime),
+    Column("agent", Name),
+    Column("offer_id", Name),
+    Column("offer_ends_at", UtcDateTime),
+    Column("ticket_id", Name),
+    Column("answered_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("end_reason", Name),
+    Column("is_open", Boolean, nullable=False),
+    Column("line", Name, comment="the queue it holds a place in, if any"),
+    Column("place_at", UtcDateTime, nullable=False, comment="since when its place counts"),
+)
+
+IS_OPEN: Final = calls.c.is_open.is_(true())
+
+Index("ix_calls_open", calls.c.started_at, calls.c.id, **_where(IS_OPEN))
+Index("ix_calls_open_queue", calls.c.queue, calls.c.started_at, calls.c.id, **_where(IS_OPEN))
+Index("ix_calls_channel", calls.c.channel_id)
+Index("uq_calls_open_channel", calls.c.channel_id, unique=True, **_where(IS_OPEN))
+Index(
+    "ix_calls_line",
+    calls.c.line,
+    calls.c.priority,
+    calls.c.place_at,
+    calls.c.id,
+    **_where(calls.c.line.is_not(None)),
+)
+Index(None, calls.c.caller, calls.c.started_at)
+Index(None, calls.c.started_at)
+
+
+messages: Final = Table(
+    "messages",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("direction", Name, nullable=False),
+    Column("sender", Name, nullable=False),
+    Column("recipient", Name, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("status", Name, nullable=False),
+    Column("provider", Name, nullable=False),
+    Column("purpose", Name, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("media", Text, comment="JSON list; part of the message, never read without it"),
+    Column("media_pending", Boolean, nullable=False),
+    Column("provider_id", Name),
+    Column("call_id", Name),
+    Column("ticket_id", Name),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),
+    Column("error_code", Name),
+    UniqueConstraint("provider", "provider_id"),
+)
+
+HAS_PENDING_MEDIA: Final = messages.c.media_pending.is_(true())
+
+Index(
+    "ix_messages_due",
+    messages.c.next_attempt_at,
+    messages.c.created_at,
+    messages.c.id,
+    **_where(messages.c.next_attempt_at.is_not(None)),
+)
+Index("ix_messages_pending_media", messages.c.created_at, messages.c.id, **_where(HAS_PENDING_MEDIA))
+Index(None, messages.c.sender, messages.c.created_at)
+Index(None, messages.c.recipient, messages.c.created_at)
+Index(None, messages.c.status, messages.c.created_at)
+Index(None, messages.c.created_at)
+Index("ix_messages_call_id", messages.c.call_id, **_where(messages.c.call_id.is_not(None)))
+
+
+agents: Final = Table(
+    "agents",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("state", Name, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime),
+    Column("call_id", Name),
+    Column("reason", Name),
+)
+
+
+tickets: Final = Table(
+    "tickets",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("call_id", Name, nullable=False),
+    Column("caller", Name),
+    Column("queue", Name, nullable=False),
+    Column("agent", Name),
+    Column("language", Name, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+)
+Index(None, tickets.c.caller, tickets.c.opened_at)
+Index(None, tickets.c.opened_at)
+
+_Serial: Final = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts by itself only in a column declared INTEGER."""
+
+comments: Final = Table(
+    "ticket_comments",
+    metadata,
+    Column("serial", _Serial, primary_key=True, comment="the order they were added in"),
+    Column("id", Name, nullable=False, unique=True),
+    Column("ticket_id", Name, ForeignKey("tickets.id", ondelete="CASCADE"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("author", Name, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("source_id", Name),
+    UniqueConstraint("ticket_id", "source_id"),
+)
+
+files: Final = Table(
+    "ticket_files",
+    metadata,
+    Column("serial", _Serial, primary_key=True, comment="the order they were added in"),
+    Column("id", Name, nullable=False, unique=True),
+    Column("ticket_id", Name, ForeignKey("tickets.id", ondelete="CASCADE"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("file", Name, nullable=False),
+    Column("content_type", Name, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("source_id", Name),
+    UniqueConstraint("ticket_id", "source_id"),
+)
+
+
+consents: Final = Table(
+    "consents",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("call_id", Name, nullable=False),
+    Column("number", Name, nullable=False),
+    Column("queue", Name, nullable=False),
+    Column("language", Name, nullable=False),
+    Column("wording", Text, nullable=False),
+    Column("wording_version", Name, nullable=False),
+    Column("audio_hash", Name, nullable=False),
+    Column("key", Name),
+    Column("outcome", Name, nullable=False),
+)
+Index(None, consents.c.number, consents.c.at)
+Index(None, consents.c.at)
+
+
+events: Final = Table(
+    "events",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("call_id", Name),
+    Column("kind", Name, nullable=False),
+    Column("data", Text, nullable=False, comment="JSON"),
+    sqlite_autoincrement=True,
+)
+Index("ix_events_call_id", events.c.call_id, events.c.id, **_where(events.c.call_id.is_not(None)))
+
+
+checks: Final = Table(
+    "store_checks",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("mark", Name, nullable=False, comment="what the last health check wrote"),
+)

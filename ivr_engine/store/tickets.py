@@ -1,0 +1,165 @@
+"""Tickets as rows, their comments and files in tables of their own, in the order they came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Row, Select, Table, bindparam, select
+
+from ivr_engine.domain.tickets import Comment, Ticket, TicketFile
+from ivr_engine.errors import Refused
+from ivr_engine.store.connection import Statements, Values
+from ivr_engine.store.tables import comments, files, tickets
+
+_t: Final = tickets.c
+_INSERT: Final = tickets.insert()
+_GET: Final = select(tickets).where(_t.id == bindparam("key"))
+_LOCK: Final = select(_t.id).where(_t.id == bindparam("key")).with_for_update()
+
+
+def _found(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions
+    newest = select(tickets).where(*conditions).order_by(_t.opened_at.desc(), _t.id.desc())
+    return newest.limit(bindparam("limit"))
+
+
+_SEARCH: Final = {False: _found(), True: _found(_t.caller == bindparam("caller"))}
+
+
+def _parts_of(table: Table) -> Select[Any]:
+    of_tickets = table.c.ticket_id.in_(bindparam("tickets", expanding=True))
+    return select(table).where(of_tickets).order_by(table.c.serial)
+
+
+def _there(table: Table) -> Select[Any]:
+    return select(table.c.id).where(
+        table.c.ticket_id == bindparam("ticket"), table.c.source_id == bindparam("source")
+    )
+
+
+_COMMENTS: Final = _parts_of(comments)
+_FILES: Final = _parts_of(files)
+_COMMENT_THERE: Final = _there(comments)
+_FILE_THERE: Final = _there(files)
+_ADD_COMMENT: Final = comments.insert().inline()
+_ADD_FILE: Final = files.insert().inline()
+
+
+class TicketTable:
+    """``ports.Tickets``."""
+
+    __slots__ = ("_db",)
+
+    def __init__(self, db: Statements) -> None:
+        self._db = db
+
+    def add(self, ticket: Ticket) -> None:
+        values = {
+            "id": ticket.id,
+            "call_id": ticket.call_id,
+            "caller": ticket.caller,
+            "queue": ticket.queue,
+            "agent": ticket.agent,
+            "language": ticket.language,
+            "opened_at": ticket.opened_at,
+        }
+        self._db.write(_INSERT, values)
+        if ticket.comments:
+            self._db.write_all(_ADD_COMMENT, [_comment_values(ticket.id, one) for one in ticket.comments])
+        if ticket.files:
+            self._db.write_all(_ADD_FILE, [_file_values(ticket.id, one) for one in ticket.files])
+
+    def get(self, ticket_id: str) -> Ticket:
+        rows = self._db.rows(_GET, {"key": ticket_id})
+        if not rows:
+            raise _no_ticket(ticket_id)
+        return self._whole(rows)[0]
+
+    def comment(self, ticket_id: str, comment: Comment) -> None:
+        if self._is_new(ticket_id, _COMMENT_THERE, comment.source_id):
+            self._db.write(_ADD_COMMENT, _comment_values(ticket_id, comment))
+
+    def attach(self, ticket_id: str, file: TicketFile) -> None:
+        if self._is_new(ticket_id, _FILE_THERE, file.source_id):
+            self._db.write(_ADD_FILE, _file_values(ticket_id, file))
+
+    def search(self, *, caller: str | None = None, limit: int = 100) -> list[Ticket]:
+        """Newest first."""
+        rows = self._db.rows(_SEARCH[caller is not None], {"caller": caller, "limit": limit})
+        return self._whole(rows)
+
+    def _is_new(self, ticket_id: str, there: Select[Any], source_id: str | None) -> bool:
+        # Locked first: of two transactions with the same source, the second must see the first's row.
+        if self._db.row(_LOCK, {"key": ticket_id}, lock=True) is None:
+            raise _no_ticket(ticket_id)
+        if source_id is None:
+            return True
+        return self._db.row(there, {"ticket": ticket_id, "source": source_id}) is None
+
+    def _whole(self, rows: Sequence[Row[Any]]) -> list[Ticket]:
+        if not rows:
+            return []
+        ids = {"tickets": [row.id for row in rows]}
+        said: dict[str, list[Comment]] = {row.id: [] for row in rows}
+        kept: dict[str, list[TicketFile]] = {row.id: [] for row in rows}
+        for part in self._db.rows(_COMMENTS, ids):
+            said[part.ticket_id].append(_comment(part))
+        for part in self._db.rows(_FILES, ids):
+            kept[part.ticket_id].append(_file(part))
+        return [_ticket(row, said[row.id], kept[row.id]) for row in rows]
+
+
+def _no_ticket(ticket_id: str) -> Refused:
+    return Refused(f"no ticket {ticket_id}", missing=True)
+
+
+def _comment_values(ticket_id: str, comment: Comment) -> Values:
+    return {
+        "ticket_id": ticket_id,
+        "id": comment.id,
+        "at": comment.at,
+        "author": comment.author,
+        "text": comment.text,
+        "source_id": comment.source_id,
+    }
+
+
+def _file_values(ticket_id: str, file: TicketFile) -> Values:
+    return {
+        "ticket_id": ticket_id,
+        "id": file.id,
+        "at": file.at,
+        "file": file.file,
+        "content_type": file.content_type,
+        "size": file.size,
+        "source_id": file.source_id,
+    }
+
+
+def _comment(row: Row[Any]) -> Comment:
+    return Comment(id=row.id, at=row.at, author=row.author, text=row.text, source_id=row.source_id)
+
+
+def _file(row: Row[Any]) -> TicketFile:
+    return TicketFile(
+        id=row.id,
+        at=row.at,
+        file=row.file,
+        content_type=row.content_type,
+        size=row.size,
+        source_id=row.source_id,
+    )
+
+
+def _ticket(row: Row[Any], said: Sequence[Comment], kept: Sequence[TicketFile]) -> Ticket:
+    return Ticket(
+        id=row.id,
+        call_id=row.call_id,
+        caller=row.caller,
+        queue=row.queue,
+        agent=row.agent,
+        language=row.language,
+        opened_at=row.opened_at,
+        comments=tuple(said),
+        files=tuple(kept),
+    )

@@ -1,0 +1,136 @@
+"""What a transaction function is handed, and how one or several are run over one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from ivr_engine.ports import Tx
+from ivr_engine.store.agents import AgentTable
+from ivr_engine.store.calls import CallTable
+from ivr_engine.store.connection import Statements
+from ivr_engine.store.consents import ConsentTable
+from ivr_engine.store.events import EventTable
+from ivr_engine.store.failures import STORE_ERRORS, translated
+from ivr_engine.store.messages import MessageTable
+from ivr_engine.store.tickets import TicketTable
+
+Function = Callable[[Tx], Any]
+
+
+class Transaction:
+    """``ports.Tx``, and for the store's own needs the statements underneath."""
+
+    __slots__ = ("agents", "calls", "consents", "events", "messages", "statements", "tickets")
+
+    def __init__(self, statements: Statements) -> None:
+        self.statements = statements
+        self.calls = CallTable(statements)
+        self.messages = MessageTable(statements)
+        self.agents = AgentTable(statements)
+        self.tickets = TicketTable(statements)
+        self.consents = ConsentTable(statements)
+        self.events = EventTable(statements)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Committed; ``value`` is what the function returned."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Nothing of it was written."""
+
+    error: BaseException
+
+
+Outcome = Done | Broken
+
+
+class _NoStart(Exception):
+    """The database let no transaction begin: for none of the group, so trying each is no use."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class Runner:
+    """Runs transactions over one connection, which it opens when first needed and again after it
+    broke. Belongs to one thread."""
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self._engine = engine
+        self._place = place
+        self._connection: Connection | None = None
+
+    def run(self, functions: Sequence[Function]) -> list[Outcome]:
+        """Commit all together; if one fails, undo and commit each alone (they run again)."""
+        try:
+            return self._together(functions)
+        except _NoStart as stopped:
+            return [Broken(stopped.error) for _ in functions]
+        except BaseException as error:
+            if len(functions) == 1:
+                return [Broken(error)]
+        return [self.run([function])[0] for function in functions]
+
+    def connection(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _together(self, functions: Sequence[Function]) -> list[Outcome]:
+        try:
+            connection = self.connection()
+            connection.begin()
+        except STORE_ERRORS as error:
+            self._drop()
+            raise _NoStart(translated(error, self._place)) from error
+        try:
+            outcomes = [self._one(connection, function) for function in functions]
+            connection.commit()
+        except STORE_ERRORS as error:
+            self._undo(connection)
+            raise translated(error, self._place) from error
+        except BaseException:
+            self._undo(connection)
+            raise
+        return outcomes
+
+    def _one(self, connection: Connection, function: Function) -> Outcome:
+        statements = Statements(connection, self._place)
+        try:
+            value = function(Transaction(statements))
+            if statements.failure is not None:
+                raise statements.failure
+        except BaseException as error:
+            if statements.touched:
+                raise
+            return Broken(error)  # it only looked: there is nothing to undo, for it or its neighbours
+        finally:
+            statements.close()
+        return Done(value)
+
+    def _undo(self, connection: Connection) -> None:
+        try:
+            connection.rollback()
+        except STORE_ERRORS:
+            # The connection is of no more use. What it had begun dies with it.
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
