@@ -1,0 +1,1 @@
+"""The admin's YAML and prompts, validated and frozen."""

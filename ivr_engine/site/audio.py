@@ -1,0 +1,156 @@
+"""A recording or spoken text, made ready for Asterisk: trimmed, levelled, in the formats it plays as is.
+
+Raw A-law and µ-law at 8 kHz for telephone calls, raw 16-bit at 16 kHz for wideband ones; a caller's
+codec is one of them or one resampling step away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.float32]
+
+SUFFIXES: Final = (".sln16", ".ulaw", ".alaw")
+VERSION: Final = 1
+"""Raise it whenever the same input would give different files: all prompts are rendered anew."""
+
+LEVEL_DB: Final = -20.0
+"""RMS of the parts where somebody speaks, in dBFS; Asterisk's own prompts are at -20 to -17."""
+
+WIDE_HZ: Final = 16_000
+NARROW_HZ: Final = 8_000
+MAX_SECONDS: Final = 600
+MAX_BYTES: Final = 60_000_000
+_FRAME: Final = WIDE_HZ // 100
+_AUDIBLE: Final = 1e-4
+"""Power against that of the loudest 10 ms: 40 dB below it begins what counts as silence."""
+_LEAD_IN_S: Final = 0.12
+_LEAD_OUT_S: Final = 0.2
+_ABSURD: Final = 100.0
+"""Against full scale. Also false for what is not a number."""
+_CEILING: Final = 0.84
+_KNEE: Final = 0.55
+
+
+class UnusableAudio(Exception):
+    """The recording cannot be used; the text says why."""
+
+
+def prepare(source: Path, folder: Path, stem: str) -> None:
+    """Write ``source`` as ``folder/stem`` in every format. Raises ``UnusableAudio``, ``OSError``."""
+    import soxr  # pyright: ignore[reportMissingTypeStubs]
+
+    wide = _levelled(_trimmed(_read(source)))
+    wide = wide[: len(wide) // 2 * 2]
+    narrow = cast("Samples", soxr.resample(wide, WIDE_HZ, NARROW_HZ))  # pyright: ignore[reportUnknownMemberType]
+    narrow = narrow[: len(wide) // 2].clip(-1.0, 1.0)
+    _write(folder / f"{stem}.sln16", wide, "PCM_16")
+    _write(folder / f"{stem}.ulaw", narrow, "ULAW")
+    _write(folder / f"{stem}.alaw", narrow, "ALAW")
+
+
+def examine(source: Path) -> None:
+    """Raise ``UnusableAudio`` unless ``prepare`` would succeed."""
+    _levelled(_trimmed(_read(source)))
+
+
+def digest(source: Path) -> str:
+    """A hash of a recording's content; ``UnusableAudio`` when it cannot be read or is too large."""
+    _check_size(source)
+    try:
+        with source.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise UnusableAudio(f"cannot be read ({error.strerror})") from None
+
+
+def _check_size(source: Path) -> None:
+    if source.stat().st_size > MAX_BYTES:
+        raise UnusableAudio(f"is larger than {MAX_BYTES // 1_000_000} MB")
+
+
+def length(folder: Path, stem: str) -> float | None:
+    """Seconds, or ``None`` when a format is missing or was not written to its end."""
+    try:
+        wide, ulaw, alaw = (os.stat(folder / f"{stem}{suffix}").st_size for suffix in SUFFIXES)
+    except FileNotFoundError:
+        return None
+    return alaw / NARROW_HZ if alaw and alaw == ulaw and wide == alaw * 4 else None
+
+
+def _read(source: Path) -> Samples:
+    """Mono at 16 kHz."""
+    import numpy as np
+    import soundfile  # pyright: ignore[reportMissingTypeStubs]
+    import soxr  # pyright: ignore[reportMissingTypeStubs]
+
+    _check_size(source)
+    try:
+        with soundfile.SoundFile(source) as opened:
+            rate = opened.samplerate
+            if rate < NARROW_HZ:
+                raise UnusableAudio(f"has {rate} samples a second: at least {NARROW_HZ} are needed")
+            both = opened.read(MAX_SECONDS * rate + 1, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise UnusableAudio(f"cannot be read as sound ({error.error_string.rstrip('.')})") from None
+    if len(both) > MAX_SECONDS * rate:
+        raise UnusableAudio(f"is longer than {MAX_SECONDS // 60} minutes")
+    with np.errstate(invalid="ignore"):
+        if not (np.abs(both) < _ABSURD).all():
+            raise UnusableAudio("is damaged: it holds values that are no sound")
+    mono = both.mean(axis=1, dtype=np.float32)
+    return cast("Samples", soxr.resample(mono, rate, WIDE_HZ))
+
+
+def _trimmed(sound: Samples) -> Samples:
+    """Without silence at either end, but for a short lead-in."""
+    import numpy as np
+
+    power = _frames(sound)
+    if not len(power) or power.max() < 1e-7:
+        raise UnusableAudio("holds only silence")
+    audible = np.flatnonzero(power > power.max() * _AUDIBLE)
+    sound = sound[audible[0] * _FRAME : (audible[-1] + 1) * _FRAME]
+    return np.pad(sound, (int(_LEAD_IN_S * WIDE_HZ), int(_LEAD_OUT_S * WIDE_HZ)))
+
+
+def _levelled(sound: Samples) -> Samples:
+    """Speech at ``LEVEL_DB``; peaks bent, not cut, so that loud sounds do not make a prompt quiet."""
+    import numpy as np
+
+    power = _frames(sound)
+    speech = power[power > power.max() * 1e-3].mean()
+    sound = sound * np.float32(10 ** (LEVEL_DB / 20) / np.sqrt(speech))
+    over = np.maximum(np.abs(sound) - _KNEE, 0)
+    room = _CEILING - _KNEE
+    return np.where(over > 0, np.sign(sound) * (_KNEE + room * np.tanh(over / room)), sound).astype(
+        np.float32
+    )
+
+
+def _frames(sound: Samples) -> NDArray[np.float32]:
+    """The power of each 10 ms."""
+    whole = sound[: len(sound) // _FRAME * _FRAME].reshape(-1, _FRAME)
+    return (whole**2).mean(axis=1)
+
+
+def _write(file: Path, sound: Samples, coding: str) -> None:
+    """Atomically, readable by everybody: Asterisk runs as a user of its own."""
+    import soundfile  # pyright: ignore[reportMissingTypeStubs]
+
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    rate = WIDE_HZ if coding == "PCM_16" else NARROW_HZ
+    endian = "LITTLE" if coding == "PCM_16" else "FILE"
+    try:
+        soundfile.write(temporary, sound, rate, subtype=coding, format="RAW", endian=endian)
+        temporary.chmod(0o644)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,153 @@
+"""Everything that is wrong, or probably not meant, in a site, before a caller finds out.
+
+Errors keep the engine from starting; warnings are for people to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from ivr_engine.domain.sms_parts import parts
+from ivr_engine.errors import ConfigError
+from ivr_engine.site import audio
+from ivr_engine.site.explain import nearest
+from ivr_engine.site.loader import Reading, read_site
+from ivr_engine.site.models import Site
+from ivr_engine.site.references import sms_texts
+from ivr_engine.site.texts import Line, consent_prompts, read_texts, unused_recordings
+from ivr_engine.site.tree import Node, shown
+
+_WITHDRAWAL: Final = {
+    "en": ("withdraw", "stop", "opt out", "revoke"),
+    "de": ("widerruf", "stopp", "stop", "abmeld"),
+}
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """``line`` is ``None`` where a whole file or folder is meant."""
+
+    severity: Severity
+    file: str
+    line: int | None
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.severity}: {self.what}; {self.remedy}"
+
+
+def check(config: Path, prompts: Path, music_classes: Iterable[str] | None = None) -> list[Problem]:
+    """All problems of the site in ``config`` with its prompts in ``prompts``, in the order of the files.
+
+    ``music_classes`` are those the telephone system knows; ``None``: not known, not checked. Reads
+    every recording, so it may take a moment; renders nothing.
+    """
+    reading = read_site(config)
+    errors = list(reading.errors)
+    warnings: list[ConfigError] = []
+    if reading.site is not None:
+        lines, wrong = read_texts(reading.site, prompts)
+        errors += [*wrong, *_recordings(lines), *_music(reading, music_classes)]
+        warnings += [*_sms(reading.site, reading.tree), *_countries(reading.site, reading.tree)]
+        # A queue that is misspelt where it is used is not unused as well.
+        warnings += [] if reading.errors else _queues(reading.site, reading.tree)
+        warnings += [*_withdrawal(reading.site, lines), *_unused(lines, prompts)]
+    found = [_problem(Severity.ERROR, e) for e in errors] + [_problem(Severity.WARNING, w) for w in warnings]
+    return sorted(found, key=lambda problem: (problem.file, problem.line or 0))
+
+
+def _problem(severity: Severity, error: ConfigError) -> Problem:
+    return Problem(severity, error.file, error.line, error.what, error.remedy)
+
+
+def _recordings(lines: list[Line]) -> Iterator[ConfigError]:
+    for line in lines:
+        if line.audio:
+            try:
+                audio.examine(line.audio)
+            except (audio.UnusableAudio, OSError) as error:
+                yield ConfigError(
+                    line.audio, None, str(error), "replace the recording, or delete it and use the text"
+                )
+
+
+def _music(reading: Reading, known: Iterable[str] | None) -> Iterator[ConfigError]:
+    known = set(known) if known is not None else None
+    if reading.site is None or known is None:
+        return
+    for name, queue in reading.site.queues.items():
+        if queue.music not in known:
+            file, line = reading.tree.at(("queues", name, "music"))
+            what = f"queue '{name}' plays the unknown music '{queue.music}'"
+            yield ConfigError(file, line, what, nearest(queue.music, known))
+
+
+def _sms(site: Site, tree: Node) -> Iterator[ConfigError]:
+    for path, written in sms_texts(site):
+        file, line = tree.at(path)
+        text, where = written.replace("{brand}", site.brand), ".".join(path)
+        if site.brand.lower() not in text.lower():
+            yield ConfigError(file, line, f"'{where}' does not name the brand", "begin it with '{brand}: '")
+        counted = parts(text)
+        if counted.forcing is not None:
+            what = f"'{where}': the character {shown(counted.forcing)} (U+{ord(counted.forcing):04X}) "
+            what += (
+                f"leaves room for 70 characters a message instead of 160: {counted.count} messages are sent"
+            )
+            yield ConfigError(file, line, what, "replace it with a plain character")
+        elif counted.count > 1:
+            what = f"'{where}' has {counted.units} characters: {counted.count} messages are sent and paid"
+            yield ConfigError(file, line, what, "shorten it to 160, or leave it so if you want that")
+
+
+def _countries(site: Site, tree: Node) -> Iterator[ConfigError]:
+    if site.wait_time_sms.non_domestic and not site.wait_time_sms.countries:
+        file, line = tree.at(("wait_time_sms", "non_domestic"))
+        what = "numbers of other countries may be sent to, but no country is listed"
+        yield ConfigError(file, line, what, "list them: 'countries: [AT, CH]'")
+
+
+def _queues(site: Site, tree: Node) -> Iterator[ConfigError]:
+    if not site.numbers:
+        file, line = tree.at(("numbers",))
+        yield ConfigError(file, line, "there are no numbers: nobody can call", "add one below 'numbers'")
+    served = {queue for agent in site.agents.values() for queue in agent.queues}
+    reached = {number.queue for number in site.numbers.values()}
+    for name in site.queues:
+        file, line = tree.at(("queues", name))
+        if name not in served:
+            remedy = f"add '{name}' to the queues of an agent"
+            yield ConfigError(file, line, f"nobody serves the queue '{name}'", remedy)
+        if name not in reached:
+            remedy = "add a number below 'numbers', or delete the queue"
+            yield ConfigError(file, line, f"no number leads into the queue '{name}'", remedy)
+
+
+def _withdrawal(site: Site, lines: list[Line]) -> Iterator[ConfigError]:
+    names = consent_prompts(site)
+    for line in lines:
+        words = _WITHDRAWAL.get(line.language[:2], ())
+        if (
+            line.text
+            and line.name in names
+            and words
+            and not any(word in line.text.lower() for word in words)
+        ):
+            what = f"'{line.name}' does not say how to withdraw later"
+            yield ConfigError(line.file, line.line, what, f"add a sentence with '{words[1]}'")
+
+
+def _unused(lines: list[Line], prompts: Path) -> Iterator[ConfigError]:
+    for file, remedy in unused_recordings(lines, prompts):
+        yield ConfigError(file, None, f"no prompt is called {shown(file.stem)}", remedy)

@@ -1,0 +1,175 @@
+"""The admin's YAML as frozen, validated values, and what follows from them for one queue.
+
+Globals and what a queue sets differently are merged here, so that a call only asks ``site.rules_for(queue)``.
+Every method is pure. A queue that the site does not know (any more) raises ``Refused``, but for what the end
+of a call needs: a call may outlive its queue's place in the configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ivr_engine.domain.consent import OfferRules
+from ivr_engine.errors import Refused
+
+LANGUAGE_PATTERN: Final = r"^[a-z]{2}(-[A-Z]{2})?$"
+NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,39}$"
+PROMPT_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,39}(\.[a-z0-9]{1,10})?$"
+E164_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
+COUNTRY_PATTERN: Final = r"^[A-Z]{2}$"
+DIALLED_PATTERN: Final = r"^\+?[0-9*#]{1,20}$"
+
+POSITIONS: Final = 20
+"""Places in line that have a sentence of their own; behind them ``position.more`` is said."""
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
+Language = Annotated[str, Field(pattern=LANGUAGE_PATTERN)]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+PromptName = Annotated[str, Field(pattern=PROMPT_PATTERN)]
+E164 = Annotated[str, Field(pattern=E164_PATTERN)]
+Country = Annotated[str, Field(pattern=COUNTRY_PATTERN)]
+Dialled = Annotated[str, Field(pattern=DIALLED_PATTERN)]
+Label = Annotated[str, Field(min_length=1, max_length=100)]
+SmsText = Annotated[str, Field(min_length=1, max_length=918)]
+"""918 characters are six parts of 153."""
+
+
+class Settings(BaseModel):
+    """Base: unknown keys are mistakes, values never change after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
+
+
+class InCallSms(Settings):
+    enabled: bool = True
+
+
+class WaitTimeSms(Settings):
+    """Section 3 of the product: SMS offered to a caller who waits."""
+
+    enabled: bool = True
+    maximum_plays: Annotated[int, Field(ge=1, le=100)] | None = None
+    non_domestic: bool = False
+    countries: frozenset[Country] = frozenset()
+    text: dict[Language, SmsText]
+    """The SMS, per language."""
+
+
+class QueueWaitTimeSms(Settings):
+    """What one queue sets differently."""
+
+    enabled: bool = True
+    requires_over_capacity: bool = True
+    text: dict[Language, SmsText] = {}
+
+
+class Queue(Settings):
+    label: Label
+    music: Name = "default"
+    announcement_interval: PositiveSeconds | None = None
+    """Overrides the universal interval."""
+    first_announcement: Seconds | None = None
+    """Seconds from entry to the first round; the interval where not given."""
+    announce_position: bool = True
+    ring_time: PositiveSeconds = 20.0
+    wrap_up: Seconds = 0.0
+    in_call_sms: bool = True
+    wait_time_sms: QueueWaitTimeSms = QueueWaitTimeSms()
+    prompts: dict[PromptName, PromptName] = {}
+    """Spoken messages of its own: usual name → the name that is played in its place."""
+
+
+class Number(Settings):
+    """A number that can be dialled: a direct access point into one queue."""
+
+    queue: Name
+    language: Language | None = None
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+
+
+class AgentSettings(Settings):
+    label: Label
+    queues: frozenset[Name]
+
+
+class SmsSettings(Settings):
+    provider: Literal["simulator"] = "simulator"
+    sender: E164
+
+
+class Site(Settings):
+    """Everything in ``config/``, as one value."""
+
+    brand: Label
+    country: Country
+    """Where the site is: numbers without a country code are read as of here."""
+    default_language: Language
+    languages: Annotated[tuple[Language, ...], Field(min_length=1)]
+    announcement_interval: PositiveSeconds = 30.0
+    """Seconds from the end of one round of announcements to the next: the universal interval."""
+    in_call_sms: InCallSms = InCallSms()
+    wait_time_sms: WaitTimeSms
+    sms: SmsSettings
+    numbers: dict[Dialled, Number]
+    queues: dict[Name, Queue]
+    agents: dict[Name, AgentSettings] = {}
+
+    def queue(self, name: str) -> Queue:
+        """The queue of that name; ``Refused(missing)`` when the site has none."""
+        try:
+            return self.queues[name]
+        except KeyError:
+            raise Refused(f"queue {name} is not in the configuration", missing=True) from None
+
+    def rules_for(self, queue: str) -> OfferRules:
+        """Whether and to whom callers in ``queue`` are offered the wait-time SMS.
+
+        In-call SMS must be on too, each globally and for the queue.
+        """
+        own = self.queue(queue)
+        switches = (
+            self.in_call_sms.enabled,
+            own.in_call_sms,
+            self.wait_time_sms.enabled,
+            own.wait_time_sms.enabled,
+        )
+        return OfferRules(
+            enabled=all(switches),
+            requires_over_capacity=own.wait_time_sms.requires_over_capacity,
+            maximum_plays=self.wait_time_sms.maximum_plays,
+            home_country=self.country,
+            non_domestic=self.wait_time_sms.non_domestic,
+            countries=self.wait_time_sms.countries,
+        )
+
+    def interval(self, queue: str) -> float:
+        """Seconds from the end of one round of announcements to the next; the universal interval also for
+        a queue not known any more."""
+        own = self.queues[queue].announcement_interval if queue in self.queues else None
+        return self.announcement_interval if own is None else own
+
+    def wrap_up(self, queue: str) -> float:
+        """Seconds an agent has to themselves after a contact; none for a queue not known any more."""
+        return self.queues[queue].wrap_up if queue in self.queues else 0.0
+
+    def first_announcement(self, queue: str) -> float:
+        """Seconds from entering the line to the first round; 0 means at once."""
+        own = self.queue(queue).first_announcement
+        return self.interval(queue) if own is None else own
+
+    def sms_text(self, queue: str, language: str) -> str:
+        """The wait-time SMS as it is sent, the queue's own before the global one."""
+        texts = self.wait_time_sms.text | self.queue(queue).wait_time_sms.text
+        text = texts.get(language) or texts[self.default_language]
+        return text.replace("{brand}", self.brand)
+
+    def prompt_name(self, queue: str, name: str) -> str:
+        """The prompt that ``queue`` plays where others play ``name``."""
+        return self.queue(queue).prompts.get(name, name)
+
+    def queues_of(self) -> dict[str, frozenset[str]]:
+        """The queues each agent serves, by agent name."""
+        return {name: agent.queues for name, agent in self.agents.items()}

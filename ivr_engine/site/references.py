@@ -1,0 +1,113 @@
+"""What must agree between settings: names that are used exist, every language has its texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from ivr_engine.domain.numbers import is_country, to_e164
+from ivr_engine.errors import ConfigError
+from ivr_engine.site.explain import nearest
+from ivr_engine.site.models import Site
+from ivr_engine.site.prompt_book import REQUIRED
+from ivr_engine.site.tree import Node, shown
+
+SMS_PLACEHOLDERS: Final = frozenset({"brand"})
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+
+
+def errors(site: Site, tree: Node) -> list[ConfigError]:
+    """Everything that does not fit together, in the order of the files."""
+    found = [
+        *_queues(site, tree),
+        *_prompts(site, tree),
+        *_languages(site, tree),
+        *_countries(site, tree),
+        *_sender(site, tree),
+        *_sms_texts(site, tree),
+    ]
+    return sorted(found, key=lambda error: (error.file, error.line or 0))
+
+
+def unknown_placeholders(text: str, known: frozenset[str]) -> list[str]:
+    """What stands in braces in ``text`` and will never be filled in."""
+    return [name for name in _PLACEHOLDER.findall(text) if name not in known]
+
+
+def _queues(site: Site, tree: Node) -> Iterator[ConfigError]:
+    for number, settings in site.numbers.items():
+        if settings.queue not in site.queues:
+            file, line = tree.at(("numbers", number, "queue"))
+            what = f"number '{number}' leads to the unknown queue '{settings.queue}'"
+            yield ConfigError(file, line, what, nearest(settings.queue, site.queues))
+    for name, agent in site.agents.items():
+        for queue in sorted(agent.queues - site.queues.keys()):
+            file, line = tree.item(("agents", name, "queues"), queue)
+            what = f"agent '{name}' serves the unknown queue '{queue}'"
+            yield ConfigError(file, line, what, nearest(queue, site.queues))
+
+
+def _prompts(site: Site, tree: Node) -> Iterator[ConfigError]:
+    for name, queue in site.queues.items():
+        for prompt in sorted(queue.prompts.keys() - set(REQUIRED)):
+            file, line = tree.at(("queues", name, "prompts", prompt))
+            what = f"queue '{name}' replaces the unknown prompt '{prompt}'"
+            yield ConfigError(file, line, what, nearest(prompt, REQUIRED))
+
+
+def _languages(site: Site, tree: Node) -> Iterator[ConfigError]:
+    uses: list[tuple[tuple[str, ...], str]] = [(("default_language",), site.default_language)]
+    uses += [(("numbers", name, "language"), n.language) for name, n in site.numbers.items() if n.language]
+    uses += [(("wait_time_sms", "text", language), language) for language in site.wait_time_sms.text]
+    for name, queue in site.queues.items():
+        path = ("queues", name, "wait_time_sms", "text")
+        uses += [((*path, language), language) for language in queue.wait_time_sms.text]
+    for path, language in uses:
+        if language not in site.languages:
+            file, line = tree.at(path)
+            what = f"'{'.'.join(path)}': language '{language}' is not one of the site's"
+            yield ConfigError(
+                file, line, what, f"{nearest(language, site.languages)} Else add it to 'languages'"
+            )
+
+
+def _countries(site: Site, tree: Node) -> Iterator[ConfigError]:
+    places = [(tree.at(("country",)), site.country)]
+    places += [
+        (tree.item(("wait_time_sms", "countries"), code), code)
+        for code in sorted(site.wait_time_sms.countries)
+    ]
+    for (file, line), code in places:
+        if not is_country(code):
+            remedy = "write its two letters as in ISO 3166: DE, AT, US, GB"
+            yield ConfigError(file, line, f"there is no country '{code}'", remedy)
+
+
+def _sender(site: Site, tree: Node) -> Iterator[ConfigError]:
+    if to_e164(site.sms.sender, site.country) != site.sms.sender:
+        file, line = tree.at(("sms", "sender"))
+        what = f"'sms.sender': {shown(site.sms.sender)} is not a number that exists"
+        yield ConfigError(file, line, what, "check the country code and count the digits")
+
+
+def _sms_texts(site: Site, tree: Node) -> Iterator[ConfigError]:
+    for language in site.languages:
+        if site.wait_time_sms.enabled and language not in site.wait_time_sms.text:
+            file, line = tree.at(("wait_time_sms", "text"))
+            what = f"the wait-time SMS has no text in language '{language}'"
+            yield ConfigError(file, line, what, f"add '{language}: …' below 'wait_time_sms.text'")
+    for path, text in sms_texts(site):
+        for name in unknown_placeholders(text, SMS_PLACEHOLDERS):
+            file, line = tree.at(path)
+            what = f"'{'.'.join(path)}': unknown placeholder {shown('{' + name + '}')}"
+            yield ConfigError(file, line, what, "only {brand} is filled in")
+
+
+def sms_texts(site: Site) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every SMS text as written, with its path."""
+    for language, text in site.wait_time_sms.text.items():
+        yield ("wait_time_sms", "text", language), text
+    for name, queue in site.queues.items():
+        for language, text in queue.wait_time_sms.text.items():
+            yield ("queues", name, "wait_time_sms", "text", language), text
