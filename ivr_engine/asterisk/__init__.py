@@ -1,0 +1,1 @@
+"""Asterisk over ARI; its types never leave this folder."""

@@ -1,0 +1,304 @@
+"""A channel of Asterisk as the core sees it: the ``Leg`` port over ARI.
+
+Events are handed in by the reading task (``deliver``) and never wait: while a verb listens, keys and
+playback ends go into its bounded queue; the end of the channel wakes every verb at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+import structlog
+
+from ivr_engine.asterisk.alive import Life, WhileAlive
+from ivr_engine.asterisk.ari_client import AriClient
+from ivr_engine.asterisk.ari_models import ChannelDtmfReceived, PlaybackFinished
+from ivr_engine.asterisk.ari_operations import Channels
+from ivr_engine.asterisk.causes import of_cause
+from ivr_engine.asterisk.playbacks import Playbacks
+from ivr_engine.asterisk.settings import AriSettings
+from ivr_engine.errors import CallEnded, ExternalError, Gone, NotInStasis, Unreachable
+from ivr_engine.ports import (
+    DialResult,
+    Digit,
+    Failed,
+    Finished,
+    GatherResult,
+    PlayResult,
+    Prompt,
+    Timeout,
+)
+
+T = TypeVar("T")
+Heard = ChannelDtmfReceived | PlaybackFinished
+Inbox = asyncio.Queue[Heard]
+
+log = structlog.get_logger()
+
+NORMAL_CLEARING = 16
+STASIS = frozenset({"Stasis", "StasisBroadcast"})
+"""What the dialplan runs on a channel that is in an application. The ``channel_ids`` of an application
+would not do: Asterisk keeps channels there that it was subscribed to after they went on."""
+_RUNG_STATES = frozenset({"Down", "Rsrvd", "Ringing"})
+"""States of a channel we ring; one that calls us is ``Ring``, then ``Up``."""
+
+
+class AriLeg:
+    """One channel. Made by ``AriTelephony`` only, which routes the channel's events here."""
+
+    def __init__(self, client: AriClient, settings: AriSettings, channel_id: str) -> None:
+        self._client = client
+        self._settings = settings
+        self._id = channel_id
+        self._inboxes: list[Inbox] = []
+        self._playbacks = Playbacks(channel_id)
+        self._up = False
+        self._life = Life()
+        self._entered = asyncio.Event()
+        self._ringing_over: asyncio.Future[DialResult] = asyncio.get_running_loop().create_future()
+        self.expected = False
+        """Being made by us: not missed when it is not there yet."""
+        self.ringing = False
+        """Rung by us and not answered yet."""
+        self.hanging_up = False
+        """Somebody hung up: the end of the channel follows."""
+        self.bridge: str | None = None
+        """The bridge the channel was put into last, as far as we know."""
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    @property
+    def ended(self) -> bool:
+        return self._life.cause is not None
+
+    @property
+    def cause(self) -> int:
+        """Why it ended; normal clearing while it did not."""
+        return NORMAL_CLEARING if self._life.cause is None else self._life.cause
+
+    def over(self) -> CallEnded:
+        """What its verbs raise now that it ended."""
+        return self._life.over()
+
+    # ── called by the reading task ───────────────────────────────────────────────────────────────
+
+    def hear(self, event: Heard) -> bool:
+        """Queue a key or a playback's end for whoever listens; false when a queue is full."""
+        if isinstance(event, PlaybackFinished):
+            self._playbacks.ended(event.playback.id)
+        for inbox in self._inboxes:
+            if inbox.full():
+                return False
+            inbox.put_nowait(event)
+        return True
+
+    def entered(self, state: str) -> None:
+        """The channel is in our application; ``state`` is what it was then."""
+        self._entered.set()
+        if state == "Up":
+            self.answered()
+        elif state in _RUNG_STATES:
+            self.ringing = True
+
+    def adopted(self, state: str) -> None:
+        """As ``entered``, for a channel that another engine had before."""
+        self._playbacks.adopted()
+        self.entered(state)
+
+    def answered(self) -> None:
+        self._up, self.ringing = True, False
+        self._ring_ends(DialResult.ANSWERED)
+
+    def dialled(self, result: DialResult) -> None:
+        self._ring_ends(result)
+
+    def end(self, cause: int = NORMAL_CLEARING, *, moved: bool = False) -> None:
+        """The channel is gone, or (``moved``) no longer ours. Wakes every verb with ``CallEnded``."""
+        self._life.end(cause, moved=moved)
+        self._entered.set()
+        self._ring_ends(of_cause(cause))
+
+    def _ring_ends(self, result: DialResult) -> None:
+        if not self._ringing_over.done():
+            self._ringing_over.set_result(result)
+
+    # ── the verbs ────────────────────────────────────────────────────────────────────────────────
+
+    async def answer(self) -> None:
+        async with self._while_alive():
+            if not self._up:
+                # Over HTTP: Asterisk waits for the channel's thread, and on the socket all others would too.
+                await self._on_channel(Channels(self._client.slow).answer(channel_id=self._id))
+                self._up = True
+
+    async def play(self, prompts: Sequence[Prompt]) -> PlayResult:
+        async with self._while_alive():
+            if not prompts:
+                return Finished()
+            with self._listening() as inbox:
+                started = await self._start(prompts)
+                if isinstance(started, Failed):
+                    return started
+                try:
+                    async with asyncio.timeout(self._longest(prompts)):
+                        while True:
+                            ended = self._end_of(started, await inbox.get())
+                            if ended is not None:
+                                return ended
+                except TimeoutError:
+                    log.warning("playback_end_missing", channel=self._id, prompts=[p.name for p in prompts])
+                    return Failed("Asterisk never reported the end of the prompt")
+
+    async def gather(self, prompts: Sequence[Prompt], *, window_s: float) -> GatherResult:
+        async with self._while_alive():
+            with self._listening() as inbox:
+                if prompts:
+                    heard = await self._key_or_end(inbox, prompts)
+                    if not isinstance(heard, Finished):
+                        return heard
+                return await self._key_within(inbox, window_s)
+
+    async def _key_or_end(self, inbox: Inbox, prompts: Sequence[Prompt]) -> Digit | Finished | Failed:
+        """The first key, which stops the prompts, or how the prompts ended without one."""
+        started = await self._start(prompts)
+        if isinstance(started, Failed):
+            return started
+        try:
+            async with asyncio.timeout(self._longest(prompts)):
+                while True:
+                    event = await inbox.get()
+                    if isinstance(event, ChannelDtmfReceived):
+                        break
+                    ended = self._end_of(started, event)
+                    if ended is not None:
+                        return ended
+        except TimeoutError:
+            # An event lost with a connection must not cost the caller the time to press a key.
+            log.warning("playback_end_missing", channel=self._id, prompts=[p.name for p in prompts])
+            return Finished()
+        await self._stop(started)
+        return Digit(event.digit)
+
+    async def _key_within(self, inbox: Inbox, window_s: float) -> Digit | Timeout:
+        try:
+            async with asyncio.timeout(window_s):
+                while True:
+                    event = await inbox.get()
+                    if isinstance(event, ChannelDtmfReceived):
+                        return Digit(event.digit)
+        except TimeoutError:
+            return Timeout()
+
+    async def stop_playing(self) -> None:
+        async with self._while_alive():
+            for playback in self._playbacks.to_stop():
+                await self._stop(playback)
+
+    async def until(self, awaitable: Awaitable[T]) -> T:
+        async with self._while_alive(awaitable):
+            return await awaitable
+
+    async def rung(self, within_s: float) -> DialResult:
+        await asyncio.wait((self._ringing_over,), timeout=within_s)
+        return self._ringing_over.result() if self._ringing_over.done() else DialResult.NO_ANSWER
+
+    async def hang_up(self) -> None:
+        if self.ended:
+            return
+        with suppress(Gone):
+            await self._client.channels.hangup(channel_id=self._id)
+        self.end()
+
+    async def give_to_fallback(self) -> None:
+        if self.ended:
+            raise self._life.over()
+        # Not interrupted by the leg's end: that it left may be told before the request is answered.
+        try:
+            await self._on_channel(self._continue())
+        except Unreachable:
+            if not self._life.moved:
+                raise
+        self.end(moved=True)
+
+    async def release(self) -> None:
+        """Let go of the channel, whether or not it counts as ended here already."""
+        with suppress(Gone, NotInStasis):
+            await self._continue()
+        self.end()
+
+    async def _continue(self) -> None:
+        await self._client.channels.continue_in_dialplan(
+            channel_id=self._id, context=self._settings.fallback_context, extension="s", priority=1
+        )
+
+    async def check(self) -> None:
+        """Raise ``CallEnded`` when the channel is gone, or not ours, although no event said so."""
+        channel = await self._on_channel(self._client.channels.get(channel_id=self._id))
+        if channel.dialplan.app_name not in STASIS:
+            self.end(moved=True)
+        if self.ended:
+            raise self._life.over()
+
+    async def in_application(self) -> None:
+        """Wait until the channel has entered our application, or has ended."""
+        await self._entered.wait()
+
+    # ── how they do it ───────────────────────────────────────────────────────────────────────────
+
+    def _while_alive(self, awaitable: Awaitable[object] | None = None) -> WhileAlive:
+        return WhileAlive(self._life, awaitable)
+
+    @contextmanager
+    def _listening(self) -> Generator[Inbox, None, None]:
+        """From here on keys count: the listener exists before the request is sent."""
+        inbox = Inbox(self._settings.leg_queue)
+        self._inboxes.append(inbox)
+        try:
+            yield inbox
+        finally:
+            self._inboxes.remove(inbox)
+
+    async def _start(self, prompts: Sequence[Prompt]) -> str | Failed:
+        playback = self._playbacks.next()
+        try:
+            await self._on_channel(
+                self._client.channels.play_with_id(
+                    channel_id=self._id, playback_id=playback, media=[p.media for p in prompts]
+                )
+            )
+        except ExternalError as error:
+            log.warning("prompt_not_played", channel=self._id, why=str(error))
+            return Failed(str(error))
+        return playback
+
+    async def _stop(self, playback: str) -> None:
+        try:
+            await self._client.playbacks.stop(playback_id=playback)
+        except Gone:
+            self._playbacks.ended(playback)
+        except ExternalError as error:
+            log.warning("prompt_not_stopped", channel=self._id, why=str(error))
+
+    async def _on_channel(self, request: Awaitable[T]) -> T:
+        """A request on the channel itself: when Asterisk says it is gone or not ours, the leg ended."""
+        try:
+            return await request
+        except (Gone, NotInStasis) as error:
+            self.end(moved=isinstance(error, NotInStasis))
+            raise self._life.over() from error
+
+    @staticmethod
+    def _end_of(playback: str, event: Heard) -> Finished | Failed | None:
+        if not isinstance(event, PlaybackFinished) or event.playback.id != playback:
+            return None
+        if event.playback.state == "failed":
+            return Failed(f"Asterisk could not play {event.playback.media_uri}; is the file there?")
+        return Finished()
+
+    def _longest(self, prompts: Sequence[Prompt]) -> float:
+        return sum(p.seconds for p in prompts) + self._settings.times.playback_margin_s

@@ -1,0 +1,117 @@
+"""Agents' phones: their SIP accounts pushed into Asterisk's memory, and calls to them.
+
+Accounts pushed over ARI are gone when Asterisk restarts, so all are remembered here and pushed again on
+each connection. It needs ``endpoint``, ``auth`` and ``aor`` mapped to ``memory`` in sorcery.conf.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from math import ceil
+
+import structlog
+
+from ivr_engine.asterisk.ari_client import AriClient
+from ivr_engine.asterisk.ari_operations import Asterisk
+from ivr_engine.asterisk.leg import AriLeg
+from ivr_engine.asterisk.settings import AriSettings
+from ivr_engine.errors import ExternalError, NotInStasis, Rejected, Unreachable
+from ivr_engine.ports import PhoneAccount
+
+log = structlog.get_logger()
+
+# What may follow PJSIP/ in a dial: anything else could name further phones or foreign addresses.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,78}")
+
+
+class Taken(NotInStasis):
+    """There is a channel of that id already: not ours to touch."""
+
+    def __init__(self, leg_id: str) -> None:
+        super().__init__(f"a leg {leg_id} exists already; adopt it, or choose another id")
+
+
+class Phones:
+    def __init__(self, client: AriClient, settings: AriSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self._config = Asterisk(client.slow)
+        self._accounts: dict[str, PhoneAccount] = {}
+
+    async def put(self, account: PhoneAccount, *, connected: bool) -> None:
+        """Remember and push; without a connection the next one pushes it."""
+        _check(account.name)
+        self._accounts[account.name] = account
+        if connected:
+            await self._push(account)
+
+    async def push_all(self) -> None:
+        """After connecting. One that fails is logged: it must not keep the others from ringing."""
+        for account in tuple(self._accounts.values()):
+            try:
+                await self._push(account)
+            except Unreachable:
+                raise
+            except ExternalError as error:
+                log.error("phone_account_refused", phone=account.name, why=str(error))
+
+    async def _push(self, account: PhoneAccount) -> None:
+        name = account.name
+        # The endpoint comes last: it names the other two.
+        await self._object(
+            "auth", name, {"auth_type": "userpass", "username": name, "password": account.password}
+        )
+        await self._object("aor", name, {"max_contacts": "1", "remove_existing": "yes"})
+        await self._object("endpoint", name, self._endpoint(name))
+
+    def _endpoint(self, name: str) -> dict[str, str]:
+        return {
+            "auth": name,
+            "aors": name,
+            "context": self._settings.phone_context,
+            "identify_by": "username",
+            "disallow": "all",
+            "allow": ",".join(self._settings.phone_codecs),
+            "direct_media": "no",
+            "rtp_symmetric": "yes",
+            "force_rport": "yes",
+            "rewrite_contact": "yes",
+            "allow_subscribe": "no",
+            "allow_transfer": "no",
+        }
+
+    async def _object(self, kind: str, name: str, fields: dict[str, str]) -> None:
+        pairs = [{"attribute": key, "value": value} for key, value in fields.items()]
+        await self._config.update_object(config_class="res_pjsip", object_type=kind, id=name, fields=pairs)
+
+    async def create(self, leg: AriLeg, phone: str, caller: str | None) -> None:
+        """Make the channel before dialling: so it is ours from its first moment, and outlives us."""
+        _check(phone)
+        shown = {"CONNECTEDLINE(num)": caller, "CONNECTEDLINE(num-pres)": "allowed"} if caller else None
+        try:
+            await self._client.channels.create(
+                endpoint=f"PJSIP/{phone}",
+                app=self._settings.application,
+                channel_id=leg.id,
+                variables=shown,
+            )
+        except NotInStasis as error:
+            raise Taken(leg.id) from error
+
+    async def ring(self, leg: AriLeg, timeout_s: float) -> None:
+        """Dial the channel ``create`` made. Asterisk gives up after ``timeout_s``."""
+        try:
+            # Dialling before the channel has entered the application is refused with 409.
+            async with asyncio.timeout(self._settings.times.deadline_s):
+                await leg.in_application()
+        except TimeoutError as error:
+            raise Unreachable(
+                f"channel {leg.id} never entered the application; is Asterisk overloaded?"
+            ) from error
+        await self._client.channels.dial(channel_id=leg.id, timeout_s=max(1, ceil(timeout_s)))
+
+
+def _check(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise Rejected(f"{name!r} is no phone account name; use letters, digits, '_', '.' and '-'")

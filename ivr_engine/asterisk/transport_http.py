@@ -1,0 +1,88 @@
+"""ARI requests over plain HTTP: for what may block Asterisk, or, by a setting, for everything.
+
+Requests on the event socket run one after another in Asterisk; these run beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from ivr_engine.asterisk.settings import AriSettings
+from ivr_engine.asterisk.transport import Payload, Query, check
+from ivr_engine.errors import Unreachable
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def authorization(user: str, password: str) -> dict[str, str]:
+    """The header of HTTP basic authentication."""
+    return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+
+
+@dataclass(slots=True)
+class _Pool:
+    session: aiohttp.ClientSession | None = None
+
+
+class HttpTransport:
+    """Usable inside ``async with``, which opens the connection pool; else ``Unreachable``."""
+
+    def __init__(self, settings: AriSettings, deadline_s: float, pool: _Pool | None = None) -> None:
+        self._settings = settings
+        self._url = settings.url.rstrip("/")
+        self._deadline_s = deadline_s
+        self._pool = pool or _Pool()
+
+    def with_deadline(self, deadline_s: float) -> HttpTransport:
+        """The same connections, another patience."""
+        return HttpTransport(self._settings, deadline_s, self._pool)
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        if self._pool.session is None:
+            raise Unreachable("there is no connection to Asterisk; the engine starts or stops")
+        return self._pool.session
+
+    async def __aenter__(self) -> HttpTransport:
+        headers = authorization(self._settings.user, self._settings.password)
+        self._pool.session = aiohttp.ClientSession(headers=headers)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        session, self._pool.session = self.session, None
+        await session.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> Payload:
+        address = self._url + path
+        if query:
+            address += "?" + urlencode(query, quote_via=quote)
+        content = None if body is None else msgspec.json.encode(body)
+        try:
+            async with (
+                asyncio.timeout(self._deadline_s),
+                self.session.request(
+                    method, URL(address, encoded=True), data=content, headers=_JSON if content else None
+                ) as answer,
+            ):
+                return check(method, path, answer.status, await answer.read())
+        except TimeoutError as error:
+            raise Unreachable(
+                f"{method} {path}: no answer in {self._deadline_s:g} s; is Asterisk alive and not overloaded?"
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"{method} {path}: {error}; is Asterisk running at {self._url}?") from error
