@@ -1,0 +1,1 @@
+"""Text messages: what is sent, what comes in, and what became of each."""

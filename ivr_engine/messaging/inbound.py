@@ -1,0 +1,176 @@
+"""What the provider tells us: texts from phones, and what became of ours.
+
+Plain functions inside a transaction, so that a webhook is answered only after its effect is durable, and
+so that the webhook and the reconciliation, which may both bring the same text, do exactly the same.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from ivr_engine.domain.calls import Call, Chapter
+from ivr_engine.domain.events import MessageReceived
+from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, MessageStatus
+from ivr_engine.domain.numbers import masked, to_e164
+from ivr_engine.domain.tickets import comment_from
+from ivr_engine.errors import Refused
+from ivr_engine.messaging import settling
+from ivr_engine.messaging.metrics import DOUBLED
+from ivr_engine.messaging.outbox import keep
+from ivr_engine.ports import InboundSms, StatusReport, Tx
+
+_log = structlog.get_logger()
+
+MAX_MEDIA: Final = 10
+"""Files taken from one message."""
+MAX_TEXT: Final = 20_000
+"""Characters kept of one inbound text; no phone writes that many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundRules:
+    """``provider``: whose ids these are. ``country``: where numbers without a country code are from.
+    ``after_hang_up``: how long a text still belongs to a call that has ended."""
+
+    provider: str
+    country: str
+    after_hang_up: timedelta = timedelta(hours=2)
+
+
+def received(tx: Tx, sms: InboundSms, rules: InboundRules, now: datetime) -> Message | None:
+    """Store a text from a phone; ``None`` when it is here already.
+
+    It belongs to the open call of that phone that was written to from the number it answers (the call
+    written to last, if there are two), else to one that ended a short while ago, else to no call. A
+    ticket that the call has gets a comment in the same transaction.
+    """
+    if tx.messages.by_provider_id(rules.provider, sms.provider_id) is not None:
+        return None
+    sender = _number(sms.sender, rules)
+    recipient = _number(sms.recipient, rules)
+    call = _call_of(tx, sender, recipient, rules, now)
+    message = Message(
+        id=uuid.uuid4().hex,
+        direction=Direction.INBOUND,
+        sender=sender,
+        recipient=recipient,
+        text=printable(sms.text)[:MAX_TEXT],
+        status=MessageStatus.RECEIVED,
+        provider=rules.provider,
+        purpose="reply" if call else "unsolicited",
+        created_at=now,
+        updated_at=now,
+        media=tuple(_pending(url, kind) for url, kind in sms.media[:MAX_MEDIA]),
+        provider_id=sms.provider_id,
+        call_id=call.id if call else None,
+        ticket_id=call.ticket_id if call else None,
+    )
+    if not tx.messages.add(message):
+        return None
+    tx.events.add(now, message.call_id, MessageReceived(message.id, len(message.media)))
+    if message.ticket_id is not None:
+        tx.tickets.comment(message.ticket_id, comment_from(message))
+    return message
+
+
+def status_reported(tx: Tx, report: StatusReport, provider: str, now: datetime) -> Message | None:
+    """Note what became of a message of ours; the message if that was news, else ``None``.
+
+    The report may come before the answer to the request, late, reversed or ten times over.
+    """
+    message = _reported(tx, report, provider)
+    if message is None or message.direction is not Direction.OUTBOUND:
+        return None
+    if message.provider_id is not None and message.provider_id != report.provider_id:
+        _doubled(message, report)
+        return None
+    after = settling.after_report(message, report.status, report.provider_id, report.error_code, now)
+    keep(tx, message, after, now)
+    return after if after.status is not message.status else None
+
+
+def printable(text: str) -> str:
+    """Without control characters and lone surrogates (line breaks and tabs stay): fit for a database,
+    a terminal and a provider."""
+    unified = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c for c in unified if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+
+
+def _call(tx: Tx, call_id: str | None) -> Call | None:
+    """``None`` also when it is not kept any more: what came in is stored all the same."""
+    if call_id is None:
+        return None
+    try:
+        return tx.calls.get(call_id)
+    except Refused as refusal:
+        if not refusal.missing:
+            raise
+        return None
+
+
+def _call_of(tx: Tx, phone: str, number: str, rules: InboundRules, now: datetime) -> Call | None:
+    last = tx.messages.last_outbound_to(phone, number)
+    newest = _call(tx, last.call_id) if last else None
+    if newest is None:
+        return None
+    if newest.chapter is not Chapter.ENDED:
+        return newest
+    written_to = [
+        (message.created_at, call.id)
+        for call in tx.calls.search(caller=phone, open_only=True)
+        for message in tx.messages.of_call(call.id)
+        if message.direction is Direction.OUTBOUND and message.sender == number
+    ]
+    if written_to:
+        return tx.calls.get(max(written_to)[1])
+    if newest.ended_at is not None and now - newest.ended_at <= rules.after_hang_up:
+        return newest
+    return None
+
+
+def _reported(tx: Tx, report: StatusReport, provider: str) -> Message | None:
+    """By the provider's id; before the answer to our request has told us that, by ours in the URL."""
+    known = tx.messages.by_provider_id(provider, report.provider_id)
+    if known is not None or report.message_id is None:
+        return known
+    try:
+        ours = tx.messages.get(report.message_id)
+    except Refused as refusal:
+        if not refusal.missing:
+            raise
+        return None
+    return ours if ours.provider == provider else None
+
+
+def _doubled(message: Message, report: StatusReport) -> None:
+    """Not silently: the promise is that every doubled message is shown."""
+    DOUBLED.inc()
+    _log.error(
+        "sms.doubled",
+        message=message.id,
+        call=message.call_id,
+        to=masked(message.recipient),
+        first=message.provider_id,
+        second=report.provider_id,
+        meaning="the provider took the same message twice; it had denied having the first",
+    )
+
+
+def _number(raw: str, rules: InboundRules) -> str:
+    """E.164 where it is a number; short codes and names as they came, cleaned and cut."""
+    return to_e164(raw, rules.country) or printable(raw).strip()[:32] or "unknown"
+
+
+def _pending(url: str, content_type: str) -> Media:
+    return Media(
+        id=uuid.uuid4().hex,
+        url=printable(url)[:2000],
+        content_type=printable(content_type)[:100],
+        status=MediaStatus.PENDING,
+    )
