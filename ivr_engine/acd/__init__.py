@@ -1,0 +1,1 @@
+"""Bringing callers and agents together: offers, RONA, agent sign-in; carried out in transactions."""

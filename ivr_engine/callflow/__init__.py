@@ -1,0 +1,1 @@
+"""What a caller lives through, one coroutine a chapter; knows only the domain and the ports."""

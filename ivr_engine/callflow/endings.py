@@ -1,0 +1,193 @@
+"""How a call's coroutine may end. Three ways that are never mixed up.
+
+*The caller is gone*: the end is stored, the agent freed, legs and bridge cleared away.
+*The engine is stopping* (cancellation): nothing is touched; the next engine takes the call over.
+*A bug*: logged, and the caller is sent to the fallback dialplan, never hung up on.
+
+A caller whom the watchdog sent to the fallback while this engine was cut off is not gone: the call stays
+open and keeps its place until an engine is offered it again. And when something outside fails (Asterisk or
+the store does not answer), nothing ends: the caller hears music while the engine waits, and goes on from
+the stored chapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+from typing import Final, TypeVar
+
+import structlog
+
+from ivr_engine.callflow import agent
+from ivr_engine.callflow.house import House
+from ivr_engine.callflow.journey import journey
+from ivr_engine.domain.calls import Call, EndReason
+from ivr_engine.domain.events import CallFellBack, CallFinished
+from ivr_engine.errors import (
+    CallEnded,
+    CallMoved,
+    ExternalError,
+    Gone,
+    NotInStasis,
+    NotUp,
+    Refused,
+    Rejected,
+)
+from ivr_engine.ports import Leg, Tx
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
+"""Pauses between tries while something outside does not answer; the last one repeats."""
+
+REJECTIONS_BEFORE_FALLBACK: Final = 5
+"""A request refused this often in a row is our mistake, not the other side's trouble."""
+
+_REFUSALS: Final = (Gone, NotInStasis, NotUp, Rejected)
+"""What says that Asterisk is well and does not do what we ask; a full disk is not among it."""
+
+
+class Ending(Enum):
+    """Whether the caller is still somewhere in the telephone system."""
+
+    GONE = auto()
+    IN_FALLBACK = auto()
+
+
+async def supervise(house: House, leg: Leg, call: Call) -> Ending:
+    """Run the call to one of its endings. Raises only ``CancelledError``: the engine is stopping."""
+    with structlog.contextvars.bound_contextvars(call=call.id):
+        try:
+            await _through_outages(house, leg, call)
+            await _agent_hung_up(house, leg, call.id)
+        except CallMoved as error:
+            log.warning("call.moved", remedy="taken over again when the fallback offers it")
+            await _leave_in_fallback(house, call.id, error)
+            return Ending.IN_FALLBACK
+        except CallEnded:
+            await caller_gone(house, call.id)
+        except Exception as error:
+            log.exception("call.fault", remedy="the caller was sent to the fallback; report this trace")
+            await _send_to_fallback(house, leg)
+            await _leave_in_fallback(house, call.id, error)
+            return Ending.IN_FALLBACK
+        return Ending.GONE
+
+
+async def _through_outages(house: House, leg: Leg, call: Call) -> None:
+    failures = rejections = 0
+    said = ""
+    while True:
+        try:
+            return await journey(house, leg, call)
+        except ExternalError as error:
+            rejections = rejections + 1 if isinstance(error, _REFUSALS) else 0
+            if rejections >= REJECTIONS_BEFORE_FALLBACK:
+                raise
+            if str(error) != said:  # once a trouble, not once a try: many callers have the same
+                log.warning("call.outage", error=str(error), meaning="music until it is over")
+            said = str(error)
+        await leg.until(asyncio.sleep(_pause_s(failures)))
+        failures += 1
+        call = await _reload(house, leg, call)
+
+
+async def _reload(house: House, leg: Leg, call: Call) -> Call:
+    failures = 0
+    while True:
+        try:
+            return await house.store.run(lambda tx: tx.calls.get(call.id))
+        except ExternalError:
+            await leg.until(asyncio.sleep(_pause_s(failures)))
+            failures += 1
+
+
+def _pause_s(failures: int) -> float:
+    return RETRY_S[min(failures, len(RETRY_S) - 1)]
+
+
+async def caller_gone(house: House, call_id: str, reason: EndReason = EndReason.CALLER_HUNG_UP) -> None:
+    """Store the end, then clear away the agent's leg and the bridge."""
+    ended = await _insist("call.end_not_stored", lambda: house.store.run(_end(house, call_id, reason)))
+    log.info("call.ended", call=call_id, reason=ended.end_reason)
+    if ended.offer_id is not None:
+        await _clear_away(house, ended.offer_id)
+        house.line.agent_changed()
+
+
+async def _agent_hung_up(house: House, leg: Leg, call_id: str) -> None:
+    await caller_gone(house, call_id, EndReason.AGENT_HUNG_UP)
+    await _insist("call.not_hung_up", leg.hang_up)
+
+
+def _end(house: House, call_id: str, reason: EndReason) -> Callable[[Tx], Call]:
+    """The call's end and its agent's release, in one transaction; harmless when it has ended already."""
+
+    def write(tx: Tx) -> Call:
+        now = house.clock.now()
+        current = tx.calls.get(call_id)
+        if current.ended_at is not None:
+            return current
+        current = current.ended(reason, now)
+        tx.calls.save(current)
+        tx.events.add(now, call_id, CallFinished(reason))
+        agent.release(house, tx, current)
+        return current
+
+    return write
+
+
+async def _clear_away(house: House, offer_id: str) -> None:
+    await _insist("call.leg_not_ended", lambda: house.telephony.end_leg(agent.leg_id(offer_id)))
+    await _insist("call.bridge_not_ended", lambda: house.telephony.end_bridge(agent.bridge_id(offer_id)))
+
+
+async def _insist(trouble: str, do: Callable[[], Awaitable[T]]) -> T:
+    """Until it is done: what must happen at the end of a call is not given up."""
+    failures, said = 0, ""
+    while True:
+        try:
+            return await do()
+        except ExternalError as error:
+            if str(error) != said:
+                log.warning(trouble, error=str(error), remedy="tried again until it is done")
+            said = str(error)
+        await asyncio.sleep(_pause_s(failures))
+        failures += 1
+
+
+async def _send_to_fallback(house: House, leg: Leg) -> None:
+    try:
+        await leg.give_to_fallback()
+    except CallEnded:
+        log.info("call.gone_before_fallback")
+    except ExternalError:
+        log.exception("call.not_given_to_fallback", remedy="the watchdog will, if it stays without an engine")
+
+
+async def _leave_in_fallback(house: House, call_id: str, error: Exception) -> None:
+    """The call stays open at its place: the fallback tries every two seconds to bring it to an engine.
+    If the caller hangs up there, the next sweep ends it."""
+    try:
+        offer_id = await house.store.run(lambda tx: _store_fall(house, tx, call_id, error))
+    except (ExternalError, Refused):
+        log.exception("call.fall_not_stored")
+    else:
+        if offer_id is not None:
+            await _clear_away(house, offer_id)
+    house.line.agent_changed()
+
+
+def _store_fall(house: House, tx: Tx, call_id: str, error: Exception) -> str | None:
+    """Back to waiting, the agent free; returns the offer whose leg is to be ended."""
+    now = house.clock.now()
+    call = tx.calls.get(call_id)
+    if call.ended_at is not None:
+        return call.offer_id
+    tx.events.add(now, call_id, CallFellBack(type(error).__name__))
+    agent.release(house, tx, call)
+    tx.calls.save(call.waiting_again(now, house.site.interval(call.queue)))
+    return call.offer_id

@@ -1,0 +1,74 @@
+"""The first moment of a call: who calls, which number, into which queue. Stored before anything is done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from ivr_engine.callflow.house import House
+from ivr_engine.domain.calls import Call
+from ivr_engine.domain.events import CallAdopted, CallStarted, QueueEntered
+from ivr_engine.domain.numbers import to_e164
+from ivr_engine.errors import Refused
+from ivr_engine.ports import Arrival, Leg, Tx
+
+
+async def register(house: House, arrival: Arrival) -> Call:
+    """The stored call of an arrival: a new one in its queue's line, or, for a channel that comes back
+    from the fallback, the one it had, at its old place.
+
+    Raises ``Refused`` when nothing answers to the number dialled.
+    """
+    call_id, arrived_at = house.new_id(), house.clock.now()
+
+    def write(tx: Tx) -> Call:
+        known = tx.calls.open_on(arrival.leg.id)
+        if known is not None:
+            return _welcome_back(house, tx, known)
+        return _welcome(tx, _newcomer(house, arrival, call_id, arrived_at))
+
+    return await house.store.run(write)
+
+
+def _welcome_back(house: House, tx: Tx, known: Call) -> Call:
+    # Another engine may have had it: whose it is decides who takes it over after a crash.
+    known = replace(known, engine=house.telephony.name)
+    tx.calls.save(known)
+    tx.events.add(house.clock.now(), known.id, CallAdopted(known.chapter))
+    return known
+
+
+def _welcome(tx: Tx, newcomer: Call) -> Call:
+    tx.calls.add(newcomer)
+    tx.events.add(
+        newcomer.started_at,
+        newcomer.id,
+        CallStarted(newcomer.caller, newcomer.number),
+        QueueEntered(newcomer.queue, tx.calls.ahead(newcomer) + 1),
+    )
+    return newcomer
+
+
+async def turn_away(house: House, leg: Leg) -> None:
+    """The number dialled leads nowhere: say so and hang up."""
+    await leg.answer()
+    await leg.play([house.prompts.get(house.site.default_language, "not_in_service")])
+    await leg.hang_up()
+
+
+def _newcomer(house: House, arrival: Arrival, call_id: str, now: datetime) -> Call:
+    site = house.site
+    number = site.numbers.get(arrival.number)
+    if number is None:
+        raise Refused(f"no number {arrival.number!r} in the site: add it under numbers")
+    return Call(
+        id=call_id,
+        engine=house.telephony.name,
+        channel_id=arrival.leg.id,
+        caller=to_e164(arrival.caller, site.country),
+        number=arrival.number,
+        queue=number.queue,
+        language=number.language or site.default_language,
+        priority=number.priority,
+        started_at=now,
+    ).entered(now, site.first_announcement(number.queue))

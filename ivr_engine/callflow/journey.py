@@ -1,0 +1,36 @@
+"""A call from its first chapter to its last. Read this first."""
+
+from __future__ import annotations
+
+from ivr_engine.callflow import agent, waiting
+from ivr_engine.callflow.house import House
+from ivr_engine.domain.calls import Call, Chapter
+from ivr_engine.ports import Leg
+
+
+async def journey(house: House, leg: Leg, call: Call) -> None:
+    """Live through the call from the chapter its row names: a new call and one taken over alike.
+
+    Returns when the agent has hung up; raises ``CallEnded`` when the caller has.
+    """
+    await leg.answer()
+    if call.chapter is Chapter.TALKING:
+        await agent.join_again(house, leg, call)
+    else:
+        call = await _wait_for_agent(house, leg, call)
+    await agent.talk(house, leg, call)
+
+
+async def _wait_for_agent(house: House, leg: Leg, call: Call) -> Call:
+    """In the line until caller and agent hear each other; what fails before leaves the place as it was."""
+    with house.line.seat(call.id) as seat:
+        if call.chapter is not Chapter.CONNECTING:
+            await house.telephony.park(leg, house.site.queue(call.queue).music)
+        while call.chapter is not Chapter.TALKING:
+            if call.may_be_offered:
+                call = await waiting.wait(house, leg, call, seat)
+            if call.chapter is Chapter.RINGING:
+                call = await agent.ring(house, leg, call)
+            if call.chapter is Chapter.CONNECTING:
+                call = await agent.connect(house, leg, call)
+    return call
