@@ -1,0 +1,226 @@
+"""What Prometheus is told.
+
+Whatever is an event in the store is counted from there, when somebody asks: the code that makes things
+happen says so once, in the event table, and knows nothing of metrics. Only what is no event (latency,
+reconnects, the loop's lag) is measured where it occurs. Counters begin at the start of the process.
+With several engines on one store each reports the whole store's events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, TypeVar
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ivr_engine.domain.agents import AgentState
+from ivr_engine.domain.calls import Call
+from ivr_engine.domain.events import (
+    AgentConnected,
+    CallAdopted,
+    CallFellBack,
+    CallFinished,
+    CallStarted,
+    ConsentAsked,
+    ConsentGiven,
+    ConsentNotOffered,
+    Event,
+    MessageQueued,
+    MessageReceived,
+    MessageStatusChanged,
+    OfferMissed,
+)
+from ivr_engine.errors import ExternalError
+from ivr_engine.ports import Clock, Store, Tx
+
+T = TypeVar("T")
+
+STORE_ANSWERS_S: Final = 5.0
+"""Seconds the store has to answer a scrape; without it the rest is reported."""
+
+LAG_EVERY_S: Final = 0.5
+"""Seconds between two looks at the event loop's lag."""
+
+_PAGE: Final = 1000
+_LATENCY: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """The instruments.
+
+    A registry of its own, so that two engines in one process (tests, simulations) do not share counters.
+    """
+
+    def __init__(self) -> None:
+        self.registry = r = CollectorRegistry()
+        self.calls = Counter("ivr_calls_started", "Calls taken", registry=r)
+        self.ended = Counter("ivr_calls_ended", "Calls ended, by reason", ["reason"], registry=r)
+        self.adopted = Counter("ivr_calls_adopted", "Calls taken over after an outage", registry=r)
+        self.fell_back = Counter("ivr_calls_fell_back", "Calls sent to the fallback by a fault", registry=r)
+        self.connected = Counter("ivr_calls_connected", "Callers connected to an agent", registry=r)
+        self.missed = Counter("ivr_offers_missed", "Offers an agent did not take", ["reason"], registry=r)
+        self.consent = Counter(
+            "ivr_wait_time_sms_consent",
+            "Wait-time SMS: asked, then the outcome",
+            ["step"],
+            registry=r,
+        )
+        self.not_offered = Counter(
+            "ivr_wait_time_sms_not_offered", "Rounds without the question", ["reason"], registry=r
+        )
+        self.messages = Counter("ivr_messages", "Messages that reached a status", ["status"], registry=r)
+        self.open = Gauge("ivr_calls_open", "Calls now, by state", ["state"], registry=r)
+        self.waiting = Gauge("ivr_queue_waiting", "Callers in line now", ["queue"], registry=r)
+        self.longest = Gauge("ivr_queue_longest_wait_seconds", "Longest wait now", ["queue"], registry=r)
+        self.agents = Gauge("ivr_agents", "Agents now, by state", ["state"], registry=r)
+        self.store_up = Gauge("ivr_store_up", "1 when the store answered this scrape", registry=r)
+        self.loop_lag = Histogram(
+            "ivr_event_loop_lag_seconds", "How late the event loop runs", registry=r, buckets=_LATENCY
+        )
+        self.store_latency = Histogram(
+            "ivr_store_transaction_seconds", "From asking to durable", registry=r, buckets=_LATENCY
+        )
+
+    def follow_ari(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Report what the ARI client counts for itself (connections, unknown events, …), read anew at
+        each scrape: ``ivr_ari_total{what="connections"}``."""
+        self.registry.register(_Followed("ivr_ari", "What went by on the ARI socket", counts))
+
+    def count(self, event: Event) -> None:
+        """Count one event of the store."""
+        match event.what:
+            case CallStarted():
+                self.calls.inc()
+            case CallFinished(reason=reason):
+                self.ended.labels(reason).inc()
+            case CallAdopted():
+                self.adopted.inc()
+            case CallFellBack():
+                self.fell_back.inc()
+            case AgentConnected():
+                self.connected.inc()
+            case OfferMissed(reason=reason):
+                self.missed.labels(reason).inc()
+            case ConsentAsked():
+                self.consent.labels("asked").inc()
+            case ConsentGiven(outcome=outcome):
+                self.consent.labels(outcome).inc()
+            case ConsentNotOffered(reason=reason):
+                self.not_offered.labels(reason).inc()
+            case MessageQueued():
+                self.messages.labels("queued").inc()
+            case MessageReceived():
+                self.messages.labels("received").inc()
+            case MessageStatusChanged(status=status):
+                self.messages.labels(status).inc()
+            case _:
+                pass
+
+
+class _Followed(Collector):
+    """Counters that live elsewhere."""
+
+    def __init__(self, name: str, meaning: str, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._name, self._meaning, self._counts = name, meaning, counts
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(self._name, self._meaning, labels=["what"])
+        for what, count in self._counts().items():
+            family.add_metric([what], count)
+        yield family
+
+
+class MetricsPage:
+    """``/metrics``: brings the counters up to the newest event, reads the gauges, renders."""
+
+    def __init__(self, metrics: Metrics, store: Store, clock: Clock) -> None:
+        self._metrics = metrics
+        self._store = store
+        self._clock = clock
+        self._seen: int | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Count from here on. Without this call the first scrape is the beginning."""
+        async with self._one_at_a_time:
+            self._seen = await self._store.run(lambda tx: tx.events.newest_id())
+
+    async def render(self) -> bytes:
+        """The exposition text, with what others put into the process-wide registry. Also without a store
+        that answers: then ``ivr_store_up`` is 0."""
+        async with self._one_at_a_time:
+            try:
+                async with asyncio.timeout(STORE_ANSWERS_S):
+                    await self._catch_up()
+                self._metrics.store_up.set(1)
+            except (ExternalError, TimeoutError):
+                self._metrics.store_up.set(0)
+        return generate_latest(self._metrics.registry) + generate_latest(REGISTRY)
+
+    async def _catch_up(self) -> None:
+        if self._seen is None:
+            self._seen = await self._store.run(lambda tx: tx.events.newest_id())
+        while page := await self._store.run(_after(self._seen)):
+            for event in page:
+                self._metrics.count(event)
+            self._seen = page[-1].id
+            if len(page) < _PAGE:
+                break
+        calls, states = await self._store.run(_now)
+        self._set_gauges(calls, states)
+
+    def _set_gauges(self, calls: list[Call], states: Tally[str]) -> None:
+        m, now = self._metrics, self._clock.now()
+        for gauge in (m.open, m.waiting, m.longest, m.agents):
+            gauge.clear()
+        for state in AgentState:
+            m.agents.labels(state).set(states[state])
+        for call in calls:
+            m.open.labels(call.state).inc()
+            if call.in_line and call.entered_at:
+                m.waiting.labels(call.queue).inc()
+        for queue in {call.queue for call in calls}:
+            waits = [now - c.entered_at for c in calls if c.queue == queue and c.in_line and c.entered_at]
+            m.longest.labels(queue).set(max((w.total_seconds() for w in waits), default=0.0))
+
+
+def _after(event_id: int) -> Callable[[Tx], list[Event]]:
+    return lambda tx: tx.events.after(event_id, _PAGE)
+
+
+def _now(tx: Tx) -> tuple[list[Call], Tally[str]]:
+    return tx.calls.open(), Tally[str](agent.state for agent in tx.agents.all())
+
+
+class TimedStore:
+    """A store that measures what its users wait for."""
+
+    def __init__(self, store: Store, metrics: Metrics) -> None:
+        self._store = store
+        self._latency = metrics.store_latency
+
+    async def run(self, transaction: Callable[[Tx], T]) -> T:
+        began = time.perf_counter()
+        try:
+            return await self._store.run(transaction)
+        finally:
+            self._latency.observe(time.perf_counter() - began)
+
+    async def check(self) -> None:
+        await self._store.check()
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+async def watch_loop(metrics: Metrics) -> None:
+    """Measure for ever how late the event loop wakes us: what every call feels."""
+    while True:
+        began = time.perf_counter()
+        await asyncio.sleep(LAG_EVERY_S)
+        metrics.loop_lag.observe(max(0.0, time.perf_counter() - began - LAG_EVERY_S))

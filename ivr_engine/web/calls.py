@@ -1,0 +1,63 @@
+"""Calls, running and past."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from ivr_engine.domain.calls import Call
+from ivr_engine.domain.events import Event
+from ivr_engine.domain.waiting import line
+from ivr_engine.ports import Tx
+from ivr_engine.web.errors import ERRORS, MISSING
+from ivr_engine.web.numbers import asked_number
+from ivr_engine.web.services import Services
+from ivr_engine.web.shapes import CallItem, CallWithTimeline, Items, TimelineItem
+
+router = APIRouter(prefix="/calls", tags=["calls"], responses=ERRORS)
+
+Caller = Annotated[
+    str | None,
+    Query(description="Only this caller's. A + that was not escaped is understood.", max_length=40),
+]
+Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many, the newest")]
+
+
+@router.get("", summary="Calls, newest first")
+async def list_calls(
+    services: Services,
+    caller: Caller = None,
+    only_open: Annotated[bool, Query(alias="open", description="Only calls not ended")] = False,
+    limit: Limit = 100,
+) -> Items[CallItem]:
+    """Each with its state, its place in the queue and what the caller said to the wait-time SMS."""
+    number = asked_number(caller, services.site().country) if caller is not None else None
+
+    def find(tx: Tx) -> list[CallItem]:
+        calls = tx.calls.search(caller=number, open_only=only_open, limit=limit)
+        places = _places(tx, calls)
+        return [CallItem.of(call, places.get(call.id)) for call in calls]
+
+    return Items(items=await services.read(find))
+
+
+@router.get("/{call_id}", summary="One call with its timeline", responses=MISSING)
+async def show_call(services: Services, call_id: str) -> CallWithTimeline:
+    """Everything that happened in this call, oldest first."""
+
+    def find(tx: Tx) -> tuple[Call, int | None, list[Event]]:
+        call = tx.calls.get(call_id)
+        return call, _places(tx, [call]).get(call.id), tx.events.of_call(call_id)
+
+    call, position, events = await services.read(find)
+    return CallWithTimeline(
+        **CallItem.of(call, position).model_dump(), timeline=[TimelineItem.of(event) for event in events]
+    )
+
+
+def _places(tx: Tx, calls: list[Call]) -> dict[str, int]:
+    """Position by call id, for the queues in which one of ``calls`` holds a place."""
+    queues = {call.queue for call in calls if call.in_line}
+    lines = (line(tx.calls.open(queue=queue), queue) for queue in queues)
+    return {call.id: place for waiting in lines for place, call in enumerate(waiting, start=1)}

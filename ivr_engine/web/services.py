@@ -1,0 +1,83 @@
+"""What the API calls. ``bootstrap`` gives one value; routes take it with ``Services``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final, Protocol, TypeVar
+
+from fastapi import APIRouter, Depends, Request
+
+from ivr_engine.domain.agents import Agent
+from ivr_engine.domain.messages import Message
+from ivr_engine.errors import Unreachable
+from ivr_engine.ports import Clock, PhoneAccount, Store, Tx
+from ivr_engine.site.models import Site
+from ivr_engine.web.health import HealthBoard
+
+T = TypeVar("T")
+
+STORE_ANSWERS_S: Final = 10.0
+"""Seconds a request waits for the store before it is answered 503."""
+
+
+class Desk(Protocol):
+    """Agents in and out. ``Refused(missing)`` for a name the site does not know."""
+
+    async def sign_in(self, name: str) -> Agent: ...
+    async def sign_out(self, name: str) -> Agent: ...
+    def account(self, name: str) -> PhoneAccount: ...
+
+
+class UnknownMessages(Protocol):
+    """What an admin decides about a message of which nobody can tell whether it was sent.
+
+    ``Refused`` unless its status is ``unknown``.
+    """
+
+    async def resend(self, message_id: str) -> Message: ...
+    async def drop(self, message_id: str) -> Message: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebServices:
+    """Everything the web needs.
+
+    ``site`` gives the site in force now. ``sip_server`` is ``host:port`` for an agent's phone.
+    ``metrics`` renders the Prometheus page. ``more`` are routers put under ``/api/v1``, closed like all.
+    """
+
+    store: Store
+    clock: Clock
+    token: str = field(repr=False)
+    site: Callable[[], Site]
+    health: HealthBoard
+    metrics: Callable[[], Awaitable[bytes]]
+    desk: Desk
+    unknown_messages: UnknownMessages
+    media_folder: Path
+    sip_server: str
+    more: tuple[APIRouter, ...] = ()
+
+    async def read(self, transaction: Callable[[Tx], T]) -> T:
+        """Ask the store; ``ExternalError`` when it does not answer in time."""
+        return await self.done(self.store.run(transaction))
+
+    async def done(self, work: Awaitable[T]) -> T:
+        """What a service does with the store, with the same deadline. What was begun may still be done
+        after it: a transaction runs to its end."""
+        try:
+            async with asyncio.timeout(STORE_ANSWERS_S):
+                return await work
+        except TimeoutError:
+            raise Unreachable(f"the store did not answer within {STORE_ANSWERS_S:.0f} s") from None
+
+
+async def _services(request: Request) -> WebServices:
+    services: WebServices = request.app.state.services
+    return services
+
+
+Services = Annotated[WebServices, Depends(_services)]
