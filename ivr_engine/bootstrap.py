@@ -1,0 +1,311 @@
+"""The only place that chooses the parts and wires them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import signal
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvloop
+
+from ivr_engine import keys
+from ivr_engine.acd.desk import AgentDesk
+from ivr_engine.acd.dispatcher import Dispatcher
+from ivr_engine.asterisk.ari_client import Replaced
+from ivr_engine.asterisk.settings import AriSettings
+from ivr_engine.asterisk.telephony import AriTelephony
+from ivr_engine.callflow.house import House
+from ivr_engine.callflow.reception import Reception
+from ivr_engine.errors import ConfigError, ExternalError
+from ivr_engine.guard import Services
+from ivr_engine.messaging.inbound import InboundRules
+from ivr_engine.messaging.media import MediaStorer
+from ivr_engine.messaging.outbox import Outbox
+from ivr_engine.messaging.reconcile import Reconciliation
+from ivr_engine.observability.masking import hide
+from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, watch_loop
+from ivr_engine.ports import Store
+from ivr_engine.settings import Settings
+from ivr_engine.site.loader import load
+from ivr_engine.site.models import Site
+from ivr_engine.site.prompt_book import PromptBook
+from ivr_engine.site.prompts import render
+from ivr_engine.sms.simulator import Simulator, SimulatorAccount
+from ivr_engine.speech.espeak import Espeak
+from ivr_engine.store import connect
+from ivr_engine.web.app import create_app
+from ivr_engine.web.handset import handset_router
+from ivr_engine.web.health import Check, HealthBoard, disk_check, prompts_check, socket_check, store_check
+from ivr_engine.web.server import listen, serve
+from ivr_engine.web.services import WebServices
+from ivr_engine.web.webhooks import WebhookFront, WebhookServices
+
+log = structlog.get_logger()
+
+SIMULATOR: Final = "simulator"
+"""The SMS provider that needs no account."""
+
+SWITCH_INTERVAL_S: Final = 0.0005
+"""How soon the store's thread gives way to the event loop: a tenth of Python's default, because callers
+feel the loop's delay and the store's they do not."""
+
+CANCEL_AGAIN_S: Final = 4.0
+"""Above the seconds that answers under way get (``web.server``)."""
+
+REPLACED_EXIT: Final = 76
+"""Exit code when another process took this engine's application name: do not start it again as it is."""
+
+
+class UtcClock:
+    """``ports.Clock`` of the real world."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is read and made before the first call: blocking work, done in a thread."""
+
+    site: Site
+    prompts: PromptBook
+    store: Store
+
+
+def run(settings: Settings) -> int:
+    """Run the engine until SIGTERM or SIGINT. Returns the exit code; raises ``IvrError`` for what an
+    admin has to mend before it can start."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    return uvloop.run(_main(settings))
+
+
+async def _main(settings: Settings) -> int:
+    metrics = Metrics()
+    loaded = await asyncio.to_thread(_load, settings)
+    try:
+        await loaded.store.check()
+        return await _Engine(settings, loaded, TimedStore(loaded.store, metrics), metrics).run()
+    finally:
+        await loaded.store.close()
+
+
+def _load(settings: Settings) -> Loaded:
+    site = load(settings.config)
+    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.state.chmod(0o700)
+    prompts = render(site, settings.prompts, settings.sounds, Espeak(), _say_progress)
+    url = settings.database_url or f"sqlite:///{(settings.state / 'ivr.db').resolve()}"
+    return Loaded(site, prompts, connect(url))
+
+
+def _say_progress(done: int, of: int) -> None:
+    if done % 10 == 0 or done == of:
+        log.info("prompts.rendering", done=done, of=of)
+
+
+class _Engine:
+    """The parts of one engine, each made once, and the task group that holds its services."""
+
+    def __init__(self, settings: Settings, loaded: Loaded, store: Store, metrics: Metrics) -> None:
+        self._settings = settings
+        self._loaded = loaded
+        self._store = store
+        self._metrics = metrics
+        self._clock = UtcClock()
+        self._services = Services()
+        self._page = MetricsPage(metrics, store, self._clock)
+        self._stop = asyncio.Event()
+        self._exit_code = 0
+        self._provider = _provider(settings, loaded.site)
+        self._telephony = _telephony(settings)
+        metrics.follow_ari(lambda: dataclasses.asdict(self._telephony.counts))
+        self._outbox = Outbox(
+            store=store, provider=self._provider, clock=self._clock, public_url=settings.public_url
+        )
+        self._media = MediaStorer(
+            store=store, provider=self._provider, clock=self._clock, folder=_media_folder(settings)
+        )
+        self._line = Dispatcher(loaded.site, store, self._clock, _new_id)
+        self._desk = AgentDesk(
+            loaded.site, store, self._clock, self._line, functools.partial(_phone_password, settings.state)
+        )
+        self._reception = Reception(
+            House(
+                site=loaded.site,
+                prompts=loaded.prompts,
+                store=store,
+                telephony=self._telephony,
+                clock=self._clock,
+                line=self._line,
+                new_id=_new_id,
+                message_queued=self._outbox.wake,
+            )
+        )
+
+    async def run(self) -> int:
+        """Until told to stop: then every service is cancelled and nothing in Asterisk is touched."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        listen(self._settings.http_host, self._settings.http_port).close()  # a taken port is said now
+        await self._desk.push_accounts(self._telephony)
+        await self._page.begin()
+        try:
+            async with asyncio.TaskGroup() as root:
+                held = [
+                    root.create_task(self._services.keep(name, service), name=name)
+                    for name, service in self._all_services().items()
+                ]
+                log.info("engine.started", application=self._telephony.name)
+                await self._stop.wait()
+                await _cancelled(held)
+        finally:
+            await self._provider.close()
+        log.info("engine.stopped")
+        return self._exit_code
+
+    def _all_services(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        return {
+            "telephony": self._telephone,
+            "reception": self._reception.run,
+            "line": self._line.run,
+            "outbox": self._outbox.run,
+            "media": self._media.run,
+            "sms reconciliation": self._reconciliation().run,
+            "web": self._web,
+            "loop watch": functools.partial(watch_loop, self._metrics),
+        }
+
+    async def _telephone(self) -> None:
+        try:
+            await self._telephony.run()
+        except Replaced as error:
+            log.critical("engine.replaced", error=str(error), remedy="give every engine its own IVR_ARI_APP")
+            self._exit_code = REPLACED_EXIT
+            self._stop.set()
+            await asyncio.Event().wait()
+
+    def _rules(self) -> InboundRules:
+        return InboundRules(provider=self._provider.name, country=self._loaded.site.country)
+
+    def _reconciliation(self) -> Reconciliation:
+        return Reconciliation(
+            store=self._store,
+            provider=self._provider,
+            clock=self._clock,
+            rules=self._rules(),
+            stored=lambda _message: self._media.wake(),
+        )
+
+    async def _web(self) -> None:
+        settings = self._settings
+        app = WebhookFront(create_app(self._web_services()), self._webhook_services())
+        await serve(app, settings.http_host, settings.http_port, listening=_say_where)
+
+    def _web_services(self) -> WebServices:
+        return WebServices(
+            store=self._store,
+            clock=self._clock,
+            token=_api_token(self._settings),
+            site=lambda: self._loaded.site,
+            health=HealthBoard(self._checks()),
+            metrics=self._page.render,
+            desk=self._desk,
+            unknown_messages=self._outbox,
+            media_folder=_media_folder(self._settings),
+            sip_server=self._settings.sip_server,
+            more=(handset_router(self._provider, lambda: self._loaded.site.country),),
+        )
+
+    def _webhook_services(self) -> WebhookServices:
+        return WebhookServices(
+            store=self._store,
+            clock=self._clock,
+            providers={self._provider.name: self._provider},
+            rules={self._provider.name: self._rules()},
+            public_url=self._settings.public_url,
+            stored=lambda _message: self._media.wake(),
+        )
+
+    def _checks(self) -> tuple[Check, ...]:
+        return (
+            socket_check(self._telephony),
+            store_check(self._store),
+            prompts_check(functools.partial(self._loaded.prompts.playable, self._settings.sounds)),
+            disk_check(self._settings.state),
+            Check("services", self._all_run, "a part of the engine is failing and being restarted"),
+            Check("sms", self._provider_answers, "the SMS provider does not answer", needed=False),
+        )
+
+    async def _all_run(self) -> None:
+        if self._services.failing:
+            raise ExternalError(", ".join(f"{n}: {why}" for n, why in self._services.failing.items()))
+
+    async def _provider_answers(self) -> None:
+        if self._outbox.provider_down:
+            raise ExternalError(f"SMS provider {self._provider.name} is down")
+
+
+async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel until they end: a task group that is failing at that moment swallows a cancellation (CPython
+    up to 3.12)."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+
+
+def _telephony(settings: Settings) -> AriTelephony:
+    password = settings.ari_password or keys.secret(settings.state, "ari_password")
+    hide(password)
+    return AriTelephony(
+        AriSettings(
+            url=settings.ari_url,
+            user=settings.ari_user,
+            password=password,
+            application=settings.ari_app,
+            transport=settings.ari_transport,
+        )
+    )
+
+
+def _provider(settings: Settings, site: Site) -> Simulator:
+    if site.sms.provider != SIMULATOR:
+        raise ConfigError(settings.config, None, f"no SMS provider {site.sms.provider!r}", "use simulator")
+    secret = settings.simulator_secret or keys.secret(settings.state, "simulator_secret")
+    hide(secret)
+    return Simulator(SimulatorAccount(url=settings.simulator_url, secret=secret))
+
+
+def _api_token(settings: Settings) -> str:
+    token = settings.api_token or keys.secret(settings.state, keys.API_TOKEN)
+    hide(token)
+    return token
+
+
+def _phone_password(state: Path, agent: str) -> str:
+    password = keys.secret(state, f"phone_{agent}")
+    hide(password)
+    return password
+
+
+def _media_folder(settings: Settings) -> Path:
+    return settings.state / "media"
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _say_where(host: str, port: int) -> None:
+    log.info("web.listening", url=f"http://{host}:{port}")

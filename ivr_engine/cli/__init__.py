@@ -1,0 +1,39 @@
+"""The commands. ``ivr-engine --help`` lists them.
+
+Two kinds: those that *are* a process (``run``, ``simulator``, ``watchdog``, ``check``) and those that ask a
+running engine over its API. What a command needs is imported when it runs, so that asking is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ivr_engine.cli import asking, handset, processes
+from ivr_engine.errors import IvrError
+
+FAILED = 1
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="ivr-engine",
+    help="A voice and SMS contact centre engine on Asterisk.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+processes.add_to(app)
+asking.add_to(app)
+app.add_typer(handset.app, name="handset")
+
+
+def main() -> None:
+    """Run a command. What went wrong on purpose is one sentence on standard error, and status 1."""
+    try:
+        app()
+    except IvrError as error:
+        sys.stderr.write(f"ivr-engine: {error}\n")
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
