@@ -1,0 +1,113 @@
+"""``scripts/test``: every check there is, or the parts named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.stack import packages, venv
+from scripts.stack.errors import StackError
+from scripts.stack.root import asterisk_root
+from scripts.stack.system import PROJECT, environment, say
+
+BIN = venv.VENV / "bin"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the checks: commands that must all succeed, and what they need from the machine."""
+
+    about: str
+    commands: tuple[tuple[str | Path, ...], ...]
+    needs: tuple[str, ...] = ()
+    asterisk: bool = False
+
+
+def _pytest(folder: str) -> tuple[str | Path, ...]:
+    return (BIN / "python", "-m", "pytest", f"tests/{folder}")
+
+
+PARTS = {
+    "lint": Part(
+        "style, types, and who may import whom",
+        (
+            (BIN / "ruff", "check"),
+            (BIN / "ruff", "format", "--check"),
+            (BIN / "lint-imports", "--no-cache"),
+            # The libraries installed are those for this Python, and so are their types.
+            (BIN / "pyright", "--pythonversion", f"{sys.version_info.major}.{sys.version_info.minor}"),
+        ),
+    ),
+    "unit": Part("single parts, no waiting", (_pytest("unit"),), packages.SPEECH),
+    "flow": Part("whole calls in virtual time", (_pytest("flow"),), packages.SPEECH),
+    "contract": Part(
+        "every adapter against the promises of its port", (_pytest("contract"),), packages.DATABASES
+    ),
+    "sipp": Part("the ears and scenarios themselves", (_pytest("sipp"),), packages.SPEECH),
+    "integration": Part(
+        "a real Asterisk with real callers",
+        (_pytest("integration"),),
+        (*packages.SPEECH, *packages.CALLERS),
+        asterisk=True,
+    ),
+}
+
+USAGE = (
+    "Usage: scripts/test [PART ...] [-- options for pytest]\n\nWithout a part, all of them:\n\n"
+    + "\n".join(f"  {name:<12} {part.about}" for name, part in PARTS.items())
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the parts named; 0 when all of them pass."""
+    if {"-h", "--help"} & set(arguments):
+        print(USAGE)
+        return 0
+    names, options = _split(arguments)
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise StackError(f"There is no part {unknown[0]!r}; the parts are {', '.join(PARTS)}.")
+    chosen = {name: PARTS[name] for name in names or PARTS}
+    needs = {*packages.ENVIRONMENT, *(need for part in chosen.values() for need in part.needs)}
+    asterisk = any(part.asterisk for part in chosen.values())
+    packages.install({*needs, *packages.for_asterisk()} if asterisk else needs)
+    venv.ensure("test")
+    if asterisk:
+        asterisk_root()
+    results = {name: _run(name, part, options) for name, part in chosen.items()}
+    say("")
+    for name, (passed, seconds) in results.items():
+        say(f"  {'passed' if passed else 'FAILED'}  {name:<12} {seconds:6.1f} s")
+    return 0 if all(passed for passed, _ in results.values()) else 1
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The parts before ``--`` and the options after it."""
+    words = list(arguments)
+    if "--" not in words:
+        return words, []
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
+
+
+def _run(name: str, part: Part, options: Sequence[str]) -> tuple[bool, float]:
+    """Whether it passed, and how long it took. All commands run, so that one look shows everything."""
+    say(f"\n── {name}: {part.about}")
+    began = time.monotonic()
+    passed = True
+    for command in part.commands:
+        full = [*map(str, command), *(options if "pytest" in command else ())]
+        code = subprocess.run(full, cwd=PROJECT, env=environment(), check=False).returncode
+        if code == 1 and part.asterisk:
+            # One call that missed its moment must not hide what the others showed: told, not hidden.
+            say("── Some failed. They are run once more, alone; what passes now is FLAKY and wants mending:")
+            again = [*full, "--last-failed", "--last-failed-no-failures=none", "-rA"]
+            # 5 would mean that the failures were not remembered: they are no less failures for that.
+            code = subprocess.run(again, cwd=PROJECT, env=environment(), check=False).returncode and 1
+        # 5: pytest found no test there, as when -k leaves none.
+        passed &= code == 0 or (code == 5 and "pytest" in command)
+    return passed, time.monotonic() - began
