@@ -1,0 +1,271 @@
+"""What a call costs. Two runs of the same load on the same Asterisk: a plain dialplan, then the engine.
+
+Each call hears the consent message, presses 1 after a second, hears "sent" and hangs up after five
+seconds. In the run with the engine the answer is stored with its proof, the SMS is written durably, sent to
+the simulator, and its status comes back by webhook; all of that is in the engine's CPU time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import platform
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import load
+from bench.process import Used, machine_busy, used
+from bench.report import write
+from bench.wire import Reaction, Wire
+from scripts.stack import Asterisk, Ports
+from tests.integration.engine import House, example_site
+from tests.sipp.stage import sound_files
+
+NUMBER: Final = "710"
+"""Queue ``express``: the consent message at once."""
+PLAIN: Final = "720"
+WARM_UP: Final = 50
+SETTLED_S: Final = 60.0
+BUSY: Final = 0.5
+"""Load average above which the numbers say more about the machine than about the program."""
+
+
+class Dial(Protocol):
+    """Call a number so often."""
+
+    def __call__(self, *, number: str, calls: int) -> load.Outcome: ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """One load: what came of the calls, what Asterisk used for them."""
+
+    outcome: load.Outcome
+    asterisk_ms: float
+    asterisk_peak_mb: float
+    busy: float
+    """How much of the machine all processes together used while the calls came, 0 to 1."""
+    keys: int
+    """Keys whose end was seen on the wire. Under load SIPp leaves some out."""
+
+
+@dataclass(frozen=True)
+class EngineRun(Run):
+    """``sms_*``: rows in the store, and messages in the simulator's own ledger."""
+
+    engine_ms: float
+    engine_peak_mb: float
+    simulator_ms: float
+    allowed: int
+    sms_delivered: int
+    sms_in_ledger: int
+    reactions: list[Reaction]
+    dropped: int
+
+
+def main() -> int:
+    wanted = _arguments()
+    machine = _machine()
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        ports = Ports.free()
+        with Asterisk.start(folder=folder / "asterisk", ports=ports) as asterisk:
+            callers = load.Ports.free(wanted.calls)
+            every = range(1, wanted.calls + 1)
+            wire = Wire(ports.http, {load.caller(call): callers.of_call(call) for call in every})
+            wire.start()
+            with House(asterisk, folder / "house", example_site()) as house:
+                _plain_dialplan(asterisk, house)
+                dial = functools.partial(load.run, folder, callers, sip_port=ports.sip, rate=wanted.rate)
+                plain = _plain(asterisk, wire, dial, wanted.calls)
+                engine = _engine(asterisk, house, wire, dial, wanted.calls)
+    rows = _rows(wanted, plain, engine)
+    _show(rows)
+    if not wanted.no_file:
+        write(rows, machine=machine, calls=wanted.calls, rate=wanted.rate, warm_up=WARM_UP)
+    whole = engine.allowed == engine.sms_delivered == engine.sms_in_ledger == engine.keys
+    return 0 if whole and not plain.outcome.failed + engine.outcome.failed else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--calls", type=int, default=1000)
+    parser.add_argument("--rate", type=int, default=50, help="calls a second (50)")
+    parser.add_argument("--no-file", action="store_true", help="do not write docs/benchmarks.md")
+    return parser.parse_args()
+
+
+def _plain_dialplan(asterisk: Asterisk, house: House) -> None:
+    """The same two prompts from the dialplan alone."""
+    files = sound_files(house.config, house.prompts, house.sounds)
+    consent, sent = files["en/consent"].stem, files["en/sms_sent"].stem
+    for line in (
+        f"{PLAIN},1,Goto,bench,s,1 into ivr-in",
+        "s,1,Answer into bench",
+        f"s,2,Background,ivr/{consent} into bench",
+        "s,3,WaitExten,10 into bench",
+        f"1,1,Playback,ivr/{sent} into bench",
+        "1,2,Wait,10 into bench",
+    ):
+        said = asterisk.cli(f"dialplan add extension {line}")
+        if "added" not in said:
+            raise SystemExit(f"the plain dialplan could not be made: {said}")
+
+
+def _plain(asterisk: Asterisk, wire: Wire, dial: Dial, calls: int) -> Run:
+    _say("plain dialplan")
+    dial(number=PLAIN, calls=WARM_UP)
+    wire.forget()
+    before, machine = used(asterisk.pid), machine_busy()
+    outcome = dial(number=PLAIN, calls=calls)
+    after, busy = used(asterisk.pid), _share(machine)
+    return Run(outcome, _ms_a_call(before, after, calls), after.peak_mb, busy, len(wire.reactions))
+
+
+def _share(before: tuple[float, float]) -> float:
+    now = machine_busy()
+    return (now[0] - before[0]) / (now[1] - before[1])
+
+
+def _engine(asterisk: Asterisk, house: House, wire: Wire, dial: Dial, calls: int) -> EngineRun:
+    _say("engine")
+    assert house.engine is not None
+    assert house.simulator is not None
+    pids = asterisk.pid, house.engine.pid, house.simulator.pid
+    dial(number=NUMBER, calls=WARM_UP)
+    _settle(house)
+    warm = _counts(house)
+    wire.forget()
+    before, machine = [used(pid) for pid in pids], machine_busy()
+    outcome = dial(number=NUMBER, calls=calls)
+    busy = _share(machine)
+    _settle(house)
+    after = [used(pid) for pid in pids]
+    wire.stop()
+    counts = [now - then for now, then in zip(_counts(house), warm, strict=True)]
+    asterisk_ms, engine_ms, simulator_ms = (
+        _ms_a_call(then, now, calls) for then, now in zip(before, after, strict=True)
+    )
+    return EngineRun(
+        outcome=outcome,
+        asterisk_ms=asterisk_ms,
+        asterisk_peak_mb=after[0].peak_mb,
+        busy=busy,
+        keys=len(wire.reactions),
+        engine_ms=engine_ms,
+        engine_peak_mb=after[1].peak_mb,
+        simulator_ms=simulator_ms,
+        allowed=counts[0],
+        sms_delivered=counts[1],
+        sms_in_ledger=counts[2],
+        reactions=wire.reactions,
+        dropped=wire.dropped,
+    )
+
+
+def _settle(house: House) -> None:
+    """Wait until every call is ended and every SMS has come to its end."""
+    deadline = time.monotonic() + SETTLED_S
+    while _open_work(house):
+        if time.monotonic() > deadline:
+            logs = house.log()[-2000:] + house.log("simulator")[-2000:]
+            raise SystemExit(f"{_open_work(house)} calls and SMS still open after {SETTLED_S:g} s: {logs}")
+        time.sleep(0.2)
+
+
+def _open_work(house: House) -> int:
+    calls = _count(house, "SELECT count(*) FROM calls WHERE ended_at IS NULL")
+    return calls + _count(house, "SELECT count(*) FROM messages WHERE status != 'delivered'")
+
+
+def _counts(house: House) -> tuple[int, int, int]:
+    allowed = _count(house, "SELECT count(*) FROM consents WHERE outcome = 'allowed'")
+    delivered = _count(house, "SELECT count(*) FROM messages WHERE status = 'delivered'")
+    ledger = _count(house, "SELECT count(*) FROM messages", file="simulator.sqlite3")
+    return allowed, delivered, ledger
+
+
+def _count(house: House, query: str, *, file: str = "ivr.db") -> int:
+    with closing(sqlite3.connect(f"file:{house.state / file}?mode=ro", uri=True, timeout=10)) as database:
+        return int(database.execute(query).fetchone()[0])
+
+
+def _ms_a_call(before: Used, after: Used, calls: int) -> float:
+    return (after.cpu_s - before.cpu_s) * 1000 / calls
+
+
+def _rows(wanted: argparse.Namespace, plain: Run, engine: EngineRun) -> list[tuple[str, str, str]]:
+    told = _spread(engine.reactions, lambda r: r.told and r.told - r.ended)
+    stopped = _spread(engine.reactions, lambda r: r.stopped and r.stopped - r.ended)
+    return [
+        (
+            "calls failed",
+            f"{plain.outcome.failed} of {wanted.calls}",
+            f"{engine.outcome.failed} of {wanted.calls}",
+        ),
+        ("keys on the wire", str(plain.keys), str(engine.keys)),
+        ("machine busy while the calls came", f"{plain.busy:.0%}", f"{engine.busy:.0%}"),
+        ("engine CPU a call", "-", f"{engine.engine_ms:.2f} ms"),
+        ("Asterisk CPU a call", f"{plain.asterisk_ms:.2f} ms", f"{engine.asterisk_ms:.2f} ms"),
+        ("engine against Asterisk, same run", "-", f"{engine.engine_ms / engine.asterisk_ms:.0%}"),
+        ("key's end packet → PlaybackFinished, p50 / p99", "-", stopped),
+        ("of that, key's end packet → ChannelDtmfReceived", "-", told),
+        (
+            "consents stored / SMS delivered / in the provider's ledger",
+            "-",
+            f"{engine.allowed} / {engine.sms_delivered} / {engine.sms_in_ledger}",
+        ),
+        ("most memory, engine", "-", f"{engine.engine_peak_mb:.0f} MB"),
+        ("most memory, Asterisk", f"{plain.asterisk_peak_mb:.0f} MB", f"{engine.asterisk_peak_mb:.0f} MB"),
+        ("SMS simulator CPU a call", "-", f"{engine.simulator_ms:.2f} ms"),
+    ]
+
+
+def _spread(reactions: list[Reaction], of: Callable[[Reaction], float | None]) -> str:
+    values = sorted(value * 1000 for each in reactions if (value := of(each)) is not None)
+    if len(values) < 100:
+        return f"only {len(values)} seen"
+    cuts = statistics.quantiles(values, n=100)
+    return f"{cuts[49]:.1f} / {cuts[98]:.1f} ms ({len(values)} calls)"
+
+
+def _machine() -> str:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    busy = os.getloadavg()[0]
+    if busy > BUSY:
+        _say(f"the machine is busy with other work (load {busy:.1f}): the numbers will be too high")
+    return f"{os.cpu_count()} cores, {model}; Python {platform.python_version()}; load before: {busy:.1f}"
+
+
+def _show(rows: list[tuple[str, str, str]]) -> None:
+    table = Table("", "plain dialplan", "engine", box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _say(what: str) -> None:
+    print(f"{what} ...", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""``docs/benchmarks.md``: the last run of ``scripts/bench``, with how it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+FILE: Final = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+
+Row = tuple[str, str, str]
+
+_PAGE: Final = """\
+# What a call costs
+
+Written by `scripts/bench`; run it to get the numbers of your own machine.
+
+{calls} calls at {rate} a second, five seconds each, on {machine}. SIPp, Asterisk, the engine and the SMS
+simulator share that machine (a load above 0.5 before the run means that other work did too, and made all
+numbers worse). The caller hears the consent message at once, presses 1 after a second, hears "sent" and hangs
+up. With the engine, the answer is stored with its proof, the SMS is written durably, sent to the simulator,
+and its status comes back by signed webhook.
+
+{table}
+
+Near 90 % busy the machine is the limit: SIPp leaves keys out, and others come before the message does and
+count for nothing. What matters then is that consents, deliveries and the provider's ledger agree.
+
+Aims: no call failed; at most 4 ms of engine CPU a call with everything on, and at most half of Asterisk's;
+p99 of the reaction under 20 ms.
+
+## How it is measured
+
+- CPU: user and system time of all threads, from `/proc`, before the first call and after the last SMS was
+  reported delivered, divided by the calls. {warm_up} calls before that warm everything up and do not count.
+- Reaction: from the key's first end packet (RFC 4733) to the `PlaybackFinished` of the consent message, by
+  the kernel's time stamps of the RTP packet and of Asterisk's event packet on the loopback. In it: Asterisk
+  noticing the key, the engine deciding and asking for the prompt to stop, Asterisk stopping it.
+- SMS: rows in the engine's store against messages in the simulator's own ledger.
+- The plain dialplan is `Background`, `WaitExten`, `Playback` with the same two prompts on the same Asterisk,
+  just before. It stores nothing, sends nothing, and its callers hear no music.
+"""
+
+
+def write(rows: Sequence[Row], *, machine: str, calls: int, rate: int, warm_up: int) -> None:
+    """Write the page anew."""
+    lines = ["| | plain dialplan | engine |", "|---|---|---|"]
+    lines += [f"| {what} | {plain} | {engine} |" for what, plain, engine in rows]
+    table = "\n".join(lines)
+    FILE.write_text(_PAGE.format(calls=calls, rate=rate, machine=machine, table=table, warm_up=warm_up))

@@ -1,0 +1,16 @@
+"""Servers that several folders of tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.postgresql import Server
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """One for the whole session, started when first asked for; each test makes a database of its own."""
+    with Server() as server:
+        yield server

@@ -1,0 +1,291 @@
+"""What callers hear and reach when no engine takes them, on a real Asterisk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from scripts.stack import Asterisk, Ports
+from scripts.stack.fallback import fallback_sounds
+from tests.integration.sip import Sipp, caller, eventually, phone, phone_that_answers, refused
+from tests.sipp.ears import MUSIC, Ear
+from tests.sipp.sounds import Kind, Library
+
+AGENT = "agent-anna"
+
+
+@dataclass
+class Engine:
+    """The least an engine is: claims what is offered, remembers what it is told."""
+
+    session: aiohttp.ClientSession
+    asterisk: Asterisk
+    app: str
+    claims: bool = True
+    events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    async def ask(self, method: str, path: str, body: object = None, **query: str) -> Any:
+        url = f"{self.asterisk.ari_url}/{path}"
+        async with self.session.request(method, url, params=query, json=body) as answer:
+            assert answer.status < 300, (method, path, answer.status, await answer.text())
+            return await answer.json() if answer.content_length else None
+
+    async def seen(self, kind: str, within_s: float = 15) -> dict[str, Any]:
+        """The first event of this kind, once it came."""
+
+        async def came() -> bool:
+            return any(event["type"] == kind for event in self.events)
+
+        await eventually(came, within_s)
+        return next(event for event in self.events if event["type"] == kind)
+
+    async def read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in socket:
+            event = json.loads(message.data)
+            self.events.append(event)
+            if event["type"] == "CallBroadcast" and self.claims:
+                await self.ask("POST", "events/claim", channelId=event["channel"]["id"], application=self.app)
+
+
+@asynccontextmanager
+async def engine(asterisk: Asterisk, app: str = "ivr-test", *, claims: bool = True) -> AsyncGenerator[Engine]:
+    headers = {"Authorization": aiohttp.encode_basic_auth(asterisk.ari_user, asterisk.ari_password)}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.ws_connect(f"{asterisk.ari_url}/events", params={"app": app}) as socket,
+        asyncio.TaskGroup() as tasks,
+    ):
+        one = Engine(session, asterisk, app, claims)
+        reading = tasks.create_task(one.read(socket))
+        yield one
+        reading.cancel()
+
+
+async def push_phone(one: Engine, name: str, password: str) -> None:
+    """A phone's account as the engine pushes it: auth and aor before the endpoint that names them."""
+    objects = {
+        "auth": {"auth_type": "userpass", "username": name, "password": password},
+        "aor": {"max_contacts": "1", "remove_existing": "yes"},
+        "endpoint": {
+            "context": "ivr-agents",
+            "transport": "transport-udp",
+            "auth": name,
+            "aors": name,
+            "identify_by": "username",
+            "disallow": "all",
+            "allow": "alaw,ulaw,g722,opus",
+            "direct_media": "no",
+            "rtp_symmetric": "yes",
+            "force_rport": "yes",
+            "rewrite_contact": "yes",
+            "media_address": "127.0.0.1",
+            "bind_rtp_to_media_address": "yes",
+            "allow_subscribe": "no",
+            "allow_transfer": "no",
+        },
+    }
+    for kind, fields in objects.items():
+        body = {"fields": [{"attribute": key, "value": value} for key, value in fields.items()]}
+        path = f"asterisk/config/dynamic/res_pjsip/{kind}/{name}"
+        await one.ask("PUT", path, body)
+
+
+@pytest.fixture
+def sipp(asterisk: Asterisk, tmp_path: Path) -> Sipp:
+    return Sipp(asterisk.sip_port, tmp_path)
+
+
+@asynccontextmanager
+async def fallback_ear() -> AsyncGenerator[Ear]:
+    """An ear that knows the sentences of the fallback: ``wait`` and ``goodbye``."""
+    folder = fallback_sounds()
+    names = ("wait", "goodbye")
+    one = await Ear.open(Library.of_files({name: folder / f"{name}.alaw" for name in names}))
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+@pytest.fixture
+async def ear() -> AsyncIterator[Ear]:
+    async with fallback_ear() as one:
+        yield one
+
+
+async def gone(asterisk: Asterisk) -> None:
+    async def none_left() -> bool:
+        return "0 active channels" in await asyncio.to_thread(asterisk.cli, "core show channels count")
+
+    await eventually(none_left)
+
+
+async def test_without_an_engine_the_caller_hears_the_sentence_then_music(
+    asterisk: Asterisk, sipp: Sipp, ear: Ear
+) -> None:
+    async with sipp.plays(caller(60), caller="+4915112345678", number="700", ear=ear.port):
+        await ear.hears("wait", whole=True)
+        music = await ear.hears(MUSIC)
+        await ear.listens(5)
+    await asyncio.to_thread(asterisk.cli, "channel request hangup all")
+    await gone(asterisk)
+    assert ear.heard(0.3) == ["wait", MUSIC]
+    assert music.seconds > 4.5, ear.story()
+    assert ear.longest(Kind.NOTHING) == 0, ear.story()
+    assert ear.longest(Kind.SILENCE) < 0.5, ear.story()
+
+
+async def test_after_the_limit_the_caller_hears_goodbye_and_is_hung_up(
+    own_asterisk: Asterisk, tmp_path: Path, ear: Ear
+) -> None:
+    sipp = Sipp(own_asterisk.sip_port, tmp_path)
+    async with sipp.plays(caller(60), caller="+4915112345678", number="700", ear=ear.port) as call:
+        await ear.hears("goodbye", whole=True, within=40)
+        await call.ended()
+    assert ear.heard(0.3) == ["wait", MUSIC, "goodbye"]
+
+
+async def test_an_engine_that_comes_later_gets_the_caller_and_the_number_dialled(
+    asterisk: Asterisk, sipp: Sipp, ear: Ear
+) -> None:
+    async with sipp.plays(caller(60), caller="+4915112345678", number="700", ear=ear.port) as call:
+        await ear.hears(MUSIC)
+        async with engine(asterisk) as late:
+            offered = await late.seen("CallBroadcast")
+            start = await late.seen("StasisStart")
+            channel = start["channel"]["id"]
+            await late.ask("DELETE", f"channels/{channel}")
+            await call.ended()
+    assert offered["caller"] == "+4915112345678"
+    assert start["args"] == ["700"]
+    assert start["channel"]["dialplan"]["exten"] == "s"
+
+
+async def test_an_engine_that_is_there_gets_the_call_at_once_unanswered(
+    asterisk: Asterisk, sipp: Sipp, ear: Ear
+) -> None:
+    async with (
+        engine(asterisk) as one,
+        sipp.plays(caller(60), caller="anonymous", number="+49301234", ear=ear.port) as call,
+    ):
+        start = await one.seen("StasisStart")
+        channel = start["channel"]["id"]
+        await one.ask("POST", f"channels/{channel}/answer")
+        await one.ask("DELETE", f"channels/{channel}")
+        await call.ended()
+    assert start["args"] == ["+49301234"]
+    assert start["channel"]["state"] == "Ring"
+    assert start["channel"]["dialplan"]["exten"] == "+49301234"
+    assert ear.packets == 0, ear.story()
+
+
+async def test_a_caller_sent_to_the_fallback_is_offered_again_and_comes_back_clean(
+    asterisk: Asterisk, sipp: Sipp, ear: Ear
+) -> None:
+    """Also: no music of the fallback sounds on under the holding bridge's (50 packets a second, not 100)."""
+    async with (
+        engine(asterisk) as one,
+        sipp.plays(caller(60), caller="+4915112345678", number="700", ear=ear.port) as call,
+    ):
+        first = await one.seen("StasisStart")
+        channel = first["channel"]["id"]
+        await one.ask("POST", f"channels/{channel}/answer")
+        one.events.clear()
+        await one.ask("POST", f"channels/{channel}/continue", context="ivr-fallback", extension="s")
+        await ear.hears("wait", whole=True)
+        again = await one.seen("StasisStart")
+        bridge = await one.ask("POST", "bridges", type="holding")
+        await one.ask("POST", f"bridges/{bridge['id']}/moh")
+        await one.ask("POST", f"bridges/{bridge['id']}/addChannel", channel=channel)
+        await ear.hears(MUSIC)
+        before = ear.packets
+        await ear.listens(3)
+        rate = (ear.packets - before) / 3
+        await one.ask("DELETE", f"channels/{channel}")
+        await one.ask("DELETE", f"bridges/{bridge['id']}")
+        await call.ended()
+    assert again["args"] == ["700"]
+    assert 45 < rate < 55
+
+
+async def test_an_engine_that_gives_a_caller_back_at_once_does_not_make_the_sentence_come_again(
+    asterisk: Asterisk, sipp: Sipp, ear: Ear
+) -> None:
+    async with sipp.plays(caller(60), caller="+4915112345678", number="700", ear=ear.port) as call:
+        await ear.hears("wait", whole=True)
+        await ear.hears(MUSIC)
+        async with engine(asterisk) as one:
+            channel = (await one.seen("StasisStart"))["channel"]["id"]
+            for _ in range(2):
+                one.events.clear()
+                await one.ask("POST", f"channels/{channel}/continue", context="ivr-fallback", extension="s")
+                await one.seen("StasisStart")
+            await one.ask("DELETE", f"channels/{channel}")
+            await call.ended()
+    assert set(ear.heard(0.3)[1:]) == {MUSIC}
+
+
+async def test_a_withheld_number_is_withheld_from_us(asterisk: Asterisk, sipp: Sipp, ear: Ear) -> None:
+    """Also when the carrier tells it."""
+    asks = "Max-Forwards: 70\nP-Asserted-Identity: <sip:+4915133334444@127.0.0.1>"
+    for privacy, number in (("", "+4915133334444"), ("\nPrivacy: id", "")):
+        scenario = caller(60).replace("Max-Forwards: 70", asks + privacy)
+        async with (
+            engine(asterisk) as one,
+            sipp.plays(scenario, caller="anonymous", number="700", ear=ear.port) as call,
+        ):
+            start = await one.seen("StasisStart")
+            channel = start["channel"]["id"]
+            await one.ask("POST", f"channels/{channel}/answer")
+            await one.ask("DELETE", f"channels/{channel}")
+            await call.ended()
+        offered = await one.seen("CallBroadcast")
+        assert start["channel"]["caller"]["number"] == number
+        assert offered.get("caller", "") == number
+        assert bool(number) == ("33334444" in json.dumps(one.events))
+
+
+@pytest.mark.parametrize("number", ["500&PJSIP/ivr-trunk", "7$%7BEXTEN%7D", "7)%7D%5D%22", "support"])
+async def test_what_is_not_a_number_does_not_exist(
+    asterisk: Asterisk, sipp: Sipp, ear: Ear, number: str
+) -> None:
+    async with engine(asterisk) as one:
+        await sipp.play(refused(404), caller="+4915112345678", number=number, ear=ear.port)
+        await gone(asterisk)
+    assert not one.events
+
+
+async def test_an_agents_phone_registers_is_rung_and_can_dial_nothing(
+    asterisk: Asterisk, sipp: Sipp, ear: Ear
+) -> None:
+    async with engine(asterisk) as one:
+        await push_phone(one, AGENT, "secret")
+        port = Ports.free().sip
+        await sipp.play(phone(), local_port=port, caller=AGENT, password="secret")
+        # The name alone is worth nothing, from the very same address.
+        await sipp.play(refused(401), caller=AGENT, number="700", ear=ear.port)
+        async with sipp.plays(phone_that_answers(60), local_port=port, ear=ear.port) as call:
+            await one.ask(
+                "POST", "channels/agent-leg-1", endpoint=f"PJSIP/{AGENT}", app=one.app, callerId="+4930"
+            )
+            await one.seen("StasisStart")
+            await one.ask("POST", "channels/agent-leg-1/play", media="sound:ivr-fallback/wait")
+            await ear.hears("wait")
+            await one.ask("DELETE", "channels/agent-leg-1")
+            await call.ended()
+        # A caller from that address is still just a caller.
+        one.events.clear()
+        async with sipp.plays(caller(60), caller="+4915112345678", number="700", ear=ear.port) as call:
+            start = await one.seen("StasisStart")
+            await one.ask("POST", f"channels/{start['channel']['id']}/answer")
+            await one.ask("DELETE", f"channels/{start['channel']['id']}")
+            await call.ended()
+    await gone(asterisk)

@@ -1,0 +1,148 @@
+"""A PostgreSQL of the tests' own: Debian's, in a folder of its own, on a socket there."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+
+from ivr_engine.store import upgrade
+
+BINARIES = Path("/usr/lib/postgresql")
+TEMPLATE = "ready"
+"""A database with the newest schema, to make others of."""
+
+READY_S = 60.0
+STOPPED_S = 20.0
+
+
+class Server:
+    """One server with as many databases as asked for. What was committed may not survive a power cut."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="ivr-postgresql-"))
+        self._data = self._folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._names = (f"test_{number}" for number in itertools.count())
+
+    def __enter__(self) -> Self:
+        try:
+            self._own_folder()
+            self._call("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8")
+            self.start()
+            upgrade(self.url(self.create(TEMPLATE)))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self._folder)
+
+    def start(self) -> None:
+        settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "50"}
+        settings |= {"listen_addresses": "", "unix_socket_directories": str(self._folder)}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        # It ends with the thread that started it, so also when the tests are killed.
+        command = [*self._as_user("--pdeathsig", "SIGQUIT"), str(_binary("postgres")), "-D", str(self._data)]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *options], stdout=log, stderr=log, start_new_session=True
+            )
+        self._wait_until_ready()
+
+    def stop(self) -> None:
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """Nothing is finished, nobody told; what was committed is found again by ``start``."""
+        self._end(signal.SIGQUIT)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(how)
+            process.wait(STOPPED_S)
+
+    def execute(self, statement: Any, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """As the admin."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def create(self, name: str | None = None, template: str = "template0") -> str:
+        """An empty database; returns its name."""
+        name = name or next(self._names)
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    @contextmanager
+    def database(self) -> Generator[str, None, None]:
+        """The URL of a database with all its tables, for one test."""
+        name = self.create(template=TEMPLATE)
+        yield self.url(name)
+        if self._process is not None:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self._folder}"
+
+    def _wait_until_ready(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + READY_S
+        while True:
+            try:
+                return psycopg.connect(self.url("postgres")).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise RuntimeError((self._folder / "log").read_text()) from None
+            time.sleep(0.02)
+
+    def _call(self, program: str, *arguments: str) -> None:
+        command = [*self._as_user(), str(_binary(program)), "-D", self._data, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self._folder)
+        if done.returncode:
+            raise RuntimeError(done.stdout + done.stderr)
+
+    def _as_user(self, *options: str) -> list[str]:
+        """The server refuses to run as root."""
+        if os.geteuid() != 0:
+            return ["setpriv", *options] if options else []
+        user = _user()
+        ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        return ["setpriv", *ids, *options]
+
+    def _own_folder(self) -> None:
+        if os.geteuid() == 0:
+            os.chown(self._folder, _user().pw_uid, _user().pw_gid)
+
+
+def _user() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("no user to run PostgreSQL as: root may not")
+
+
+def _binary(name: str) -> Path:
+    found = sorted(BINARIES.glob(f"*/bin/{name}"), key=_version)
+    if not found:
+        raise RuntimeError(f"no {name} in {BINARIES}; install the package postgresql, or call scripts/test")
+    return found[-1]
+
+
+_version: Callable[[Path], float] = lambda path: float(path.parts[-3])  # noqa: E731

@@ -1,0 +1,265 @@
+"""SIPp as a child process: started, cued, watched, ended.
+
+A ``Sipp`` runs one scenario file for one or many calls. Its call number *n* (from 1) has its media end on
+``ears[n-1]``, which is open before SIPp starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import signal
+import socket
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.sipp.ears import Ear
+from tests.sipp.scenarios import CUE, FOLDER
+from tests.sipp.sounds import Library
+
+LOOPBACK: Final = "127.0.0.1"
+FIRST_EAR: Final = 10
+"""Offset from SIPp's media port that the scenarios' SDP names, + 4 a further call. SIPp binds + 0 and + 2."""
+END_S: Final = 0.5
+"""SIPp's own time to end in, before it is asked again, less kindly."""
+
+
+class SippFailed(AssertionError):
+    """SIPp ended with an error: an unexpected answer, or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where to call."""
+
+    port: int
+    host: str = LOOPBACK
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A line a scenario wrote: ``rings``, ``answered``, ``cancelled``, ``hung-up-on``, ``hangs-up``.
+
+    ``at`` is the wall clock (seconds since 1970).
+    """
+
+    what: str
+    call_id: str
+    at: float
+
+
+@dataclass(slots=True)
+class Sipp:
+    """One running SIPp."""
+
+    process: asyncio.subprocess.Process
+    folder: Path
+    name: str
+    port: int
+    ears: Sequence[Ear]
+    _cues: dict[str, int] = field(default_factory=dict[str, int])
+
+    def call_id(self, call: int) -> str:
+        """The Call-ID of the ``call``-th call made (from 1)."""
+        return f"{self.name}-{call}"
+
+    def cue(self, call_id: str) -> None:
+        """Tell the scenario of that call to go on."""
+        number = self._cues[call_id] = self._cues.get(call_id, 0) + 1
+        lines = (
+            f"{CUE} sip:cue@{LOOPBACK}:{self.port} SIP/2.0",
+            f"Via: SIP/2.0/UDP {LOOPBACK}:9;branch=z9hG4bKcue{number}",
+            "From: <sip:cue@cue>;tag=cue",
+            "To: <sip:cue@cue>;tag=cue",
+            f"Call-ID: {call_id}",
+            f"CSeq: {number} {CUE}",
+            "Content-Length: 0\r\n\r\n",
+        )
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto("\r\n".join(lines).encode(), (LOOPBACK, self.port))
+
+    def log(self) -> list[Logged]:
+        """What the scenario has logged so far."""
+        file = self.folder / f"{self.name}.log"
+        lines = file.read_text().splitlines() if file.exists() else []
+        words = [line.split() for line in lines if line.count("\t") == 2]
+        return [Logged(each[0], each[1], float(each[-1])) for each in words]
+
+    async def logs(self, what: str, *, call_id: str | None = None, within: float = 15.0) -> Logged:
+        """The first such line (of that call); ``AssertionError`` when none comes in time."""
+        deadline = asyncio.get_running_loop().time() + within
+        while True:
+            for line in self.log():
+                if line.what == what and call_id in (None, line.call_id):
+                    return line
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"{self.name}: no '{what}' within {within:g} s, only {self.log()}")
+            await asyncio.sleep(0.02)
+
+    async def done(self, *, within: float = 30.0) -> None:
+        """Wait until every call has taken the way its scenario goes; else ``SippFailed``."""
+        try:
+            async with asyncio.timeout(within):
+                code = await self.process.wait()
+        except TimeoutError:
+            raise SippFailed(f"{self.name}: still running after {within:g} s: {self.log()}") from None
+        if code != 0:
+            raise SippFailed(f"{self.name}: SIPp ended with {code}: {self.errors()}")
+
+    def errors(self) -> str:
+        """What SIPp complained about."""
+        files = [self.folder / f"{self.name}.{kind}" for kind in ("errors", "out")]
+        return "\n".join(file.read_text(errors="replace")[-2000:] for file in files if file.exists())
+
+    async def stop(self) -> None:
+        """End it, whatever it is doing: calls that wait for a cue hang up first."""
+        for call in range(1, len(self.ears) + 1):
+            self.cue(self.call_id(call))
+        for how in (signal.SIGUSR1, signal.SIGKILL):
+            try:
+                async with asyncio.timeout(END_S):
+                    await self.process.wait()
+            except TimeoutError:
+                self.process.send_signal(how)
+        await self.process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What one SIPp binds: its media (also + 2), SIP and control ports; and the ears of its calls."""
+
+    media: int
+    ears: Sequence[Ear]
+
+    @property
+    def sip(self) -> int:
+        return self.media + 4
+
+    @property
+    def control(self) -> int:
+        return self.media + 6
+
+
+@asynccontextmanager
+async def calls(
+    scenario: str,
+    server: Server,
+    *,
+    number: str,
+    callers: Sequence[str],
+    library: Library,
+    folder: Path,
+    rate: float = 20.0,
+) -> AsyncGenerator[Sipp]:
+    """Call ``number`` once from each of ``callers``, ``rate`` a second. Leaving ends what still runs."""
+    async with _ports(library, len(callers)) as ports:
+        name = _name(scenario)
+        numbers = folder / f"{name}.csv"
+        numbers.write_text("SEQUENTIAL\n" + "".join(f"{caller};\n" for caller in callers))
+        arguments = ["-s", number, "-inf", str(numbers), "-m", str(len(callers)), "-r", f"{rate:g}"]
+        arguments += ["-cid_str", f"{name}-%u", f"{server.host}:{server.port}"]
+        sipp = await _start(scenario, arguments, folder, name, ports)
+        try:
+            yield sipp
+        finally:
+            await sipp.stop()
+
+
+@asynccontextmanager
+async def phone(
+    scenario: str, server: Server, *, account: str, password: str, library: Library, folder: Path
+) -> AsyncGenerator[Sipp]:
+    """An agent's phone: registered while it is there, and ready to be rung (``ears[0]`` hears its call)."""
+    async with _ports(library, 1) as ports:
+        log_in = ["-s", account, "-au", account, "-ap", password, "-m", "1", f"{server.host}:{server.port}"]
+        await _run("register", log_in, folder, ports)
+        arguments = ["-s", account, f"{server.host}:{server.port}"]
+        sipp = await _start(scenario, arguments, folder, _name(scenario), ports)
+        try:
+            yield sipp
+        finally:
+            await sipp.stop()
+            await _run("unregister", log_in, folder, ports)
+
+
+async def _run(scenario: str, arguments: Sequence[str], folder: Path, ports: Ports) -> None:
+    sipp = await _start(scenario, arguments, folder, _name(scenario), ports)
+    try:
+        await sipp.done(within=10)
+    finally:
+        await sipp.stop()
+
+
+def program() -> str:
+    """Where SIPp is; ``SippFailed`` when it is not installed."""
+    found = shutil.which("sipp")
+    if found is None:
+        raise SippFailed("sipp is missing; `apt-get install sip-tester` brings it")
+    return found
+
+
+async def _start(scenario: str, arguments: Sequence[str], folder: Path, name: str, ports: Ports) -> Sipp:
+    common = ["-sf", str(FOLDER / f"{scenario}.xml"), "-i", LOOPBACK, "-p", str(ports.sip), "-nostdin"]
+    common += ["-mi", LOOPBACK, "-mp", str(ports.media), "-cp", str(ports.control)]
+    common += ["-trace_logs", "-log_file", str(folder / f"{name}.log")]
+    common += ["-trace_err", "-error_file", str(folder / f"{name}.errors")]
+    nothing = asyncio.subprocess.DEVNULL
+    with (folder / f"{name}.out").open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            program(), *common, *arguments, stdin=nothing, stdout=out, stderr=out, cwd=folder
+        )
+    return Sipp(process, folder, name, ports.sip, ports.ears)
+
+
+_PORTS: Final = range(30_000, 32_700)
+"""Above those Asterisk uses in tests, below those the kernel hands out by itself (32768 and up)."""
+_next_port = random.randrange(_PORTS.start, _PORTS.stop, 2)
+
+
+@asynccontextmanager
+async def _ports(library: Library, calls: int) -> AsyncGenerator[Ports]:
+    """Ports of its own for a SIPp with that many calls; the ears are open."""
+    ports = await _free_ports(library, calls)
+    try:
+        yield ports
+    finally:
+        for ear in ports.ears:
+            ear.close()
+
+
+async def _free_ports(library: Library, calls: int) -> Ports:
+    global _next_port
+    size = FIRST_EAR + 4 * calls
+    while True:
+        if _next_port + size > _PORTS.stop:
+            _next_port = _PORTS.start
+        base, _next_port = _next_port, _next_port + size
+        own = [base, base + 2, base + 4, base + 6]
+        opened = await _open([*own, *(base + FIRST_EAR + 4 * number for number in range(calls))], library)
+        for ear in opened[: len(own)]:
+            ear.close()
+        if opened:
+            # The four are SIPp's to bind: let go of them for good first.
+            await asyncio.sleep(0)
+            return Ports(base, opened[len(own) :])
+
+
+async def _open(ports: Sequence[int], library: Library) -> list[Ear]:
+    """An ear at each port, or none at all when one is taken."""
+    opened: list[Ear] = []
+    try:
+        for port in ports:
+            opened.append(await Ear.open(library, port))
+    except OSError:
+        for ear in opened:
+            ear.close()
+        return []
+    return opened
+
+
+def _name(scenario: str) -> str:
+    return f"{scenario}-{random.getrandbits(32):08x}"

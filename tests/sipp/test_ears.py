@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.sipp.ears import EVENT, MUSIC, NOTHING, Ear, NotHeard, Sender
+from tests.sipp.sounds import Clip, Library
+from tests.sipp.test_sounds import CONSENT, HELLO
+from tests.sipp.test_sounds import MUSIC as SOME_MUSIC
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[tuple[Ear, Ear]]:
+    """Two ears that send to each other."""
+    library = Library({"hello": HELLO, "consent": CONSENT})
+    library.add(Clip("voice", SOME_MUSIC[:1600], loop=True))
+    one, other = await Ear.open(library), await Ear.open(library)
+    one.sends_to(("127.0.0.1", other.port))
+    yield one, other
+    one.close()
+    other.close()
+
+
+async def test_what_one_says_the_other_hears(pair: tuple[Ear, Ear]) -> None:
+    one, other = pair
+    one.speaks("hello")
+    await other.hears("hello", whole=True)
+    other.speaks("voice")  # it knows where to from the packets it got
+    await one.hears("voice")
+
+
+async def test_keys_arrive_each_once_also_the_same_one_twice(pair: tuple[Ear, Ear]) -> None:
+    one, other = pair
+    one.speaks("voice")
+    for key in "112#":
+        await one.presses(key)
+    await other.hears("voice")
+    await other.hears_keys("112#")
+
+
+async def test_what_was_not_heard_is_an_error_that_tells_the_story(pair: tuple[Ear, Ear]) -> None:
+    one, other = pair
+    one.speaks("hello")
+    await other.hears("hello")
+    with pytest.raises(NotHeard, match=r"consent within 0\.1 s; heard: hello"):
+        await other.hears("consent", within=0.1)
+
+
+async def test_each_hearing_goes_on_where_the_last_one_was(pair: tuple[Ear, Ear]) -> None:
+    one, other = pair
+    one.speaks("hello")
+    await other.hears("hello")
+    with pytest.raises(NotHeard):
+        await other.hears("hello", within=0.1)
+
+
+async def test_nothing_at_all_is_noticed(pair: tuple[Ear, Ear]) -> None:
+    one, other = pair
+    one.speaks("hello")
+    hello = await other.hears("hello")
+    one.hushes()
+    await other.hears(NOTHING, within=2)
+    await other.hears_past(hello)
+    assert other.longest(NOTHING) >= 0.25
+    assert MUSIC not in other.heard()
+
+
+async def test_other_datagrams_are_ignored(pair: tuple[Ear, Ear]) -> None:
+    one, _ = pair
+    for datagram in (b"", b"\x80", b"x" * 50, b"\x80\x65" + b"\0" * 11):
+        one.datagram_received(datagram, ("127.0.0.1", 9))
+    await asyncio.sleep(0)
+    assert one.segments == []
+
+
+def test_the_packets_of_a_key_follow_rfc_4733() -> None:
+    sender = Sender(ssrc=7)
+    sender.press("5", packets=3)
+    packets = [packet for tick in range(4) for packet in sender.frames(float(tick))]
+    assert [p[1] for p in packets] == [0x80 | EVENT, EVENT, EVENT, EVENT, EVENT], "the marker is on the first"
+    assert len({p[4:8] for p in packets}) == 1, "one time stamp"
+    assert [p[12] for p in packets] == [5] * 5
+    assert [p[13] >> 7 for p in packets] == [0, 0, 1, 1, 1], "the end three times"
+    assert [int.from_bytes(p[14:16], "big") for p in packets] == [160, 320, 480, 480, 480]

@@ -1,0 +1,106 @@
+"""Status reports in any order, any number of times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ivr_engine.domain.messages import FINAL, Direction, Message, MessageStatus, outbound
+
+NOW = datetime(2025, 1, 6, 8, tzinfo=UTC)
+OUT = [s for s in MessageStatus if s is not MessageStatus.RECEIVED]
+REPORTED = [
+    MessageStatus.ACCEPTED,
+    MessageStatus.SENT,
+    MessageStatus.DELIVERED,
+    MessageStatus.UNDELIVERED,
+    MessageStatus.FAILED,
+]
+
+
+def message(status: MessageStatus = MessageStatus.QUEUED) -> Message:
+    return Message(
+        id="m",
+        direction=Direction.OUTBOUND,
+        sender="+4930123456",
+        recipient="+4915112345678",
+        text="text",
+        status=status,
+        provider="simulator",
+        purpose="wait_time_sms",
+        created_at=NOW,
+        updated_at=NOW,
+        next_attempt_at=NOW,
+    )
+
+
+def test_a_new_outbound_message_is_queued_and_due() -> None:
+    new = outbound(
+        id="m",
+        sender="+4930123456",
+        recipient="+4915112345678",
+        text="text",
+        provider="simulator",
+        purpose="wait_time_sms",
+        call_id="c",
+        now=NOW,
+    )
+    assert (new.status, new.direction, new.attempts) == (MessageStatus.QUEUED, Direction.OUTBOUND, 0)
+    assert (new.created_at, new.updated_at, new.next_attempt_at) == (NOW, NOW, NOW)
+
+
+def test_a_report_moves_it_forward() -> None:
+    later = NOW + timedelta(seconds=3)
+    moved = message().moved(MessageStatus.SENT, later, error_code="30003")
+    assert (moved.status, moved.updated_at, moved.error_code) == (MessageStatus.SENT, later, "30003")
+    assert moved.next_attempt_at is None
+
+
+@pytest.mark.parametrize("final", sorted(FINAL))
+@pytest.mark.parametrize("report", list(MessageStatus))
+def test_what_is_final_stays(final: MessageStatus, report: MessageStatus) -> None:
+    before = message(final)
+    assert before.moved(report, NOW + timedelta(seconds=9), error_code="x") is before
+
+
+@pytest.mark.parametrize("status", OUT)
+def test_the_same_report_again_changes_nothing(status: MessageStatus) -> None:
+    before = message(status)
+    assert before.moved(status, NOW + timedelta(seconds=9)) is before
+
+
+@given(st.lists(st.sampled_from(list(MessageStatus)), max_size=30))
+def test_it_never_goes_back(reports: list[MessageStatus]) -> None:
+    order = list(MessageStatus)
+    state = message()
+    for report in reports:
+        after = state.moved(report, NOW)
+        assert order.index(after.status) >= order.index(state.status)
+        state = after
+
+
+@given(st.lists(st.sampled_from(REPORTED), min_size=1, max_size=5), st.randoms(use_true_random=False))
+def test_order_and_repetition_of_reports_with_one_final_do_not_matter(
+    reports: list[MessageStatus], dice: Random
+) -> None:
+    finals = [r for r in reports if r in FINAL][:1]
+    reports = [r for r in reports if r not in FINAL] + finals
+    shuffled = reports * 3
+    dice.shuffle(shuffled)
+
+    def after(sequence: list[MessageStatus]) -> MessageStatus:
+        state = message()
+        for report in sequence:
+            state = state.moved(report, NOW)
+        return state.status
+
+    assert after(shuffled) == after(reports)
+    assert not finals or after(shuffled) is finals[0]
+
+
+def test_an_outbound_message_is_never_received() -> None:
+    assert message().moved(MessageStatus.RECEIVED, NOW).status is MessageStatus.QUEUED

@@ -1,0 +1,117 @@
+"""Counters follow the event table: nothing is counted twice, nothing before the beginning."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from web_rig import START, FixedClock
+
+from ivr_engine.domain.events import CallFinished, CallStarted, ConsentGiven, MessageStatusChanged
+from ivr_engine.errors import ExternalError
+from ivr_engine.observability import metrics as module
+from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, watch_loop
+from ivr_engine.ports import Store, Tx
+from ivr_engine.store import connect
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    made = connect("sqlite://")
+    yield made
+    await made.close()
+
+
+def page_of(store: Store) -> MetricsPage:
+    return MetricsPage(Metrics(), store, FixedClock())
+
+
+async def sample(page: MetricsPage, name: str, **labels: str) -> float | None:
+    for family in text_string_to_metric_families((await page.render()).decode()):
+        for found in family.samples:
+            if found.name == name and found.labels == labels:
+                return found.value
+    return None
+
+
+async def happen(store: Store, count: int = 1) -> None:
+    def write(tx: Tx) -> None:
+        for _ in range(count):
+            tx.events.add(START, "c1", CallStarted(None, "700"))
+
+    await store.run(write)
+
+
+async def test_each_event_is_counted_once_from_the_beginning_on(store: Store) -> None:
+    await happen(store, 3)
+    page = page_of(store)
+    await page.begin()
+    await happen(store, 2)
+    assert await sample(page, "ivr_calls_started_total") == 2
+    assert await sample(page, "ivr_calls_started_total") == 2
+    await happen(store, 1)
+    renders = await asyncio.gather(*(page.render() for _ in range(5)))
+    assert all(b"ivr_calls_started_total 3.0" in text for text in renders)
+
+
+async def test_more_than_a_page_of_events_is_caught_up_with(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAGE", 7)
+    page = page_of(store)
+    await page.begin()
+    await happen(store, 21)
+    assert await sample(page, "ivr_calls_started_total") == 21
+
+
+async def test_the_funnel_and_the_ends_have_labels(store: Store) -> None:
+    page = page_of(store)
+    await page.begin()
+    await store.run(
+        lambda tx: tx.events.add(
+            START,
+            "c1",
+            ConsentGiven("allowed", "1"),
+            CallFinished("caller_hung_up"),
+            MessageStatusChanged("m1", "delivered"),
+        )
+    )
+    assert await sample(page, "ivr_wait_time_sms_consent_total", step="allowed") == 1
+    assert await sample(page, "ivr_calls_ended_total", reason="caller_hung_up") == 1
+    assert await sample(page, "ivr_messages_total", status="delivered") == 1
+
+
+async def test_a_transaction_is_timed_also_when_it_fails(store: Store) -> None:
+    metrics = Metrics()
+    timed = TimedStore(store, metrics)
+    assert await timed.run(lambda _tx: 5) == 5
+
+    def fail(_tx: Tx) -> None:
+        raise ExternalError("no")
+
+    with pytest.raises(ExternalError):
+        await timed.run(fail)
+    await timed.check()
+    page = MetricsPage(metrics, timed, FixedClock())
+    assert (await sample(page, "ivr_store_transaction_seconds_count") or 0) >= 2
+
+
+async def test_the_loop_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAG_EVERY_S", 0.001)
+    metrics = Metrics()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        task = group.create_task(watch_loop(metrics))
+        while not metrics.registry.get_sample_value("ivr_event_loop_lag_seconds_count"):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        task.cancel()
+
+
+async def test_what_the_ari_client_counts_is_read_at_each_scrape(store: Store) -> None:
+    counts, metrics = {"connections": 1, "unknown": 0}, Metrics()
+    metrics.follow_ari(lambda: counts)
+    page = MetricsPage(metrics, store, FixedClock())
+    assert await sample(page, "ivr_ari_total", what="connections") == 1
+    counts["connections"] = 2
+    assert await sample(page, "ivr_ari_total", what="connections") == 2

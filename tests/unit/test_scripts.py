@@ -1,0 +1,116 @@
+"""What the scripts promise without Asterisk: files, ports, sentences, children that are kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scripts.stack import checks, child, configuration, system
+from scripts.stack.child import Child
+from scripts.stack.configuration import Settings, render
+from scripts.stack.errors import StackError
+from scripts.stack.ports import LOOPBACK, RTP_PORTS, Ports
+
+PORTS = Ports(sip=15060, http=18088, rtp_start=20000, rtp_end=20999)
+
+
+def settings() -> Settings:
+    return Settings(ports=PORTS, ari_user="ivr", ari_password="hush")
+
+
+def test_every_template_is_filled_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    render(settings(), tmp_path / "etc")
+    files = list((tmp_path / "etc").iterdir())
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    assert not [file for file in files if "@{" in file.read_text()]
+    assert "password = hush" in (tmp_path / "etc/ari.conf").read_text()
+    assert "bind = 127.0.0.1:15060" in (tmp_path / "etc/pjsip.conf").read_text()
+
+
+def test_a_template_with_an_unknown_name_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pjsip.conf").write_text("bind = @{nonsense}")
+    monkeypatch.setattr(configuration, "TEMPLATES", tmp_path)
+    with pytest.raises(StackError, match=r"pjsip\.conf: there is no value for @\{nonsense\}"):
+        render(settings(), tmp_path / "etc")
+
+
+def test_dialplan_never_evaluates_what_a_caller_sent() -> None:
+    """Expressions ($[...]) hold numbers and words of Asterisk's and our own only, and nothing that can dial
+    is loaded."""
+    dialplan = (configuration.TEMPLATES / "extensions.conf").read_text()
+    lines = [line for line in dialplan.splitlines() if not line.startswith(";")]
+    evaluated = [part.split("]")[0] for line in lines for part in line.split("$[")[1:]]
+    assert evaluated == [
+        '"${CALLERID(num-pres):0:6}" != "prohib"',
+        "${EPOCH} < 0${IVR_FALLBACK_SAID}",
+        "${EPOCH} + ${IVR_FALLBACK_LIMIT}",
+        "${EPOCH} + 10",
+        "${EPOCH} < ${IVR_FALLBACK_UNTIL}",
+    ]
+    modules = (configuration.TEMPLATES / "modules.conf").read_text()
+    for dangerous in ("app_dial", "app_system", "app_originate", "func_shell", "func_env", "pbx_spool"):
+        assert f"load = {dangerous}" not in modules
+
+
+def test_free_ports_are_free_and_a_taken_one_is_named() -> None:
+    ports = Ports.free()
+    assert ports.rtp_end - ports.rtp_start == RTP_PORTS - 1
+    ports.check()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((LOOPBACK, ports.sip))
+        with pytest.raises(StackError, match=f"UDP port {ports.sip} .* IVR_SIP_PORT"):
+            ports.check()
+
+
+def test_what_failed_is_one_sentence_and_its_last_words(tmp_path: Path) -> None:
+    script = "echo much; echo 'E: Unable to fetch'; echo more; exit 3"
+    with pytest.raises(StackError) as failed:
+        system.run(["sh", "-c", script], log=tmp_path / "log", what="Fetching")
+    assert str(failed.value).startswith("Fetching failed; the whole output is in")
+    assert str(failed.value).endswith(" Its last words:\n    E: Unable to fetch")
+
+
+def test_without_root_or_sudo_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(system, "SBIN", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StackError, match="needs root"):
+        system.become_root()
+    with pytest.raises(StackError, match="needs root"):
+        system.as_root(["true"])
+
+
+def test_an_unknown_part_is_named_before_anything_is_set_up() -> None:
+    with pytest.raises(StackError, match="no part 'untold'; the parts are lint, unit"):
+        checks.main(["unit", "untold"])
+
+
+def test_a_child_that_ends_is_started_again_and_ends_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "WAIT_FIRST_S", 0.01)
+    monkeypatch.setattr(child, "WAIT_MOST_S", 0.02)
+    one = Child("--help", dict(os.environ), wait_s=0.01)
+    monkeypatch.setattr(child.venv, "PYTHON", Path(sys.executable))
+    one.start()
+    first = one.process
+    deadline = time.monotonic() + 30
+    while one.process is first:
+        assert time.monotonic() < deadline
+        one.keep()
+        time.sleep(0.01)  # as the service does between two looks
+    assert one.process is not None
+    one.process.send_signal(signal.SIGKILL)
+    one.process.wait()
+    one.stop()
+    assert child.how(one.process.returncode) == "signal SIGKILL"
+
+
+def test_the_scripts_are_plain_shell() -> None:
+    for script in ("scripts/run", "scripts/test", "scripts/stack/python.sh", ".ci/run"):
+        subprocess.run(["sh", "-n", system.PROJECT / script], check=True)

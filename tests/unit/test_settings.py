@@ -1,0 +1,64 @@
+"""Settings come from the environment, and a mistake there is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ivr_engine.errors import ConfigError
+from ivr_engine.settings import VARIABLES, from_environ
+
+
+def test_an_empty_environment_is_a_checkout_on_one_machine() -> None:
+    here = from_environ({})
+    assert (here.http_host, here.http_port, here.sip_server) == ("127.0.0.1", 8080, "127.0.0.1:5060")
+    assert here.sounds == here.state / "sounds"
+    assert here.public_url == here.local_url == "http://127.0.0.1:8080"
+    assert here.api_token is None
+
+
+def test_every_variable_is_read() -> None:
+    values = {name: f"value-of-{name}" for name in VARIABLES}
+    values |= {
+        name: f"http://{name.lower().replace('_', '-')}:1/" for name in VARIABLES if name.endswith("_URL")
+    }
+    values |= {"IVR_HTTP_PORT": "81", "IVR_SIP_PORT": "82", "IVR_LOG": "JSON", "IVR_LOG_LEVEL": "debug"}
+    values |= {"IVR_WATCHDOG_LIMIT": "12.5", "IVR_ARI_TRANSPORT": "http"}
+    here = from_environ(values)
+    assert here.state == Path("value-of-IVR_STATE")
+    assert (here.http_port, here.sip_port, here.log, here.log_level) == (81, 82, "json", "debug")
+    assert (here.ari_url, here.watchdog_limit_s) == ("http://ivr-ari-url:1", 12.5)
+    shown = repr(here)
+    for name in ("IVR_API_TOKEN", "IVR_ARI_PASSWORD", "IVR_SIMULATOR_SECRET"):
+        assert f"value-of-{name}" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("IVR_HTTP_PORT", "0"),
+        ("IVR_HTTP_PORT", "65536"),
+        ("IVR_SIP_PORT", "-1"),
+        ("IVR_HTTP_PORT", "٣"),
+        ("IVR_HTTP_PORT", "9" * 5000),
+        ("IVR_ARI_URL", "127.0.0.1:8088"),
+        ("IVR_PUBLIC_URL", "ftp://x"),
+        ("IVR_SIMULATOR_URL", "http://x:y"),
+        ("IVR_WATCHDOG_LIMIT", "nan"),
+        ("IVR_WATCHDOG_LIMIT", "soon"),
+        ("IVR_LOG", "xml"),
+        ("IVR_LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_mistake_names_its_variable(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        from_environ({name: value})
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("0.0.0.0", "http://127.0.0.1:8080"), ("::", "http://[::1]:8080"), ("::1", "http://[::1]:8080")],
+)
+def test_a_command_reaches_an_engine_that_listens_everywhere(host: str, url: str) -> None:
+    assert from_environ({"IVR_HTTP_HOST": host}).local_url == url

@@ -1,0 +1,326 @@
+"""``check`` finds what would otherwise be found by a caller, and nothing in the example."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import wave
+from pathlib import Path
+
+import pytest
+
+from ivr_engine.site.check import Problem, Severity, check
+
+ROOT = Path(__file__).parents[2]
+
+
+class Folder:
+    """A copy of the example that a test spoils."""
+
+    def __init__(self, root: Path) -> None:
+        self.config = Path(shutil.copytree(ROOT / "config", root / "config"))
+        self.prompts = Path(shutil.copytree(ROOT / "prompts", root / "prompts"))
+
+    def change(self, name: str, old: str, new: str) -> None:
+        file = self.config.parent / name
+        text = file.read_text()
+        assert text.count(old) == 1, (old, text.count(old))
+        file.write_text(text.replace(old, new))
+
+    def line(self, name: str, fragment: str) -> int:
+        lines = (self.config.parent / name).read_text().splitlines()
+        return next(i for i, line in enumerate(lines, 1) if fragment in line)
+
+    def check(self, **more: set[str]) -> list[Problem]:
+        return check(self.config, self.prompts, **more)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_the_example_has_no_problem(folder: Folder) -> None:
+    assert folder.check(music_classes={"default"}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "at", "what", "remedy"),
+    [
+        (
+            "config/numbers.yaml",
+            "queue: express",
+            "queue: expres",
+            "queue: expres",
+            "unknown queue 'expres'",
+            "'express'?",
+        ),
+        (
+            "config/sms.yaml",
+            "  provider: simulator",
+            "  provider: simulater",
+            "simulater",
+            "not known",
+            "'simulator'?",
+        ),
+        (
+            "prompts/en/texts.yaml",
+            "Press 1 to get",
+            "Press any key to get",
+            "consent:",
+            "does not name the key 1",
+            "1 allows",
+        ),
+        (
+            "prompts/de/texts.yaml",
+            "oder die 2, wenn",
+            "oder warten Sie, wenn",
+            "consent:",
+            "does not name the key 2",
+            "2 refuses",
+        ),
+        (
+            "prompts/en/texts.yaml",
+            "Wrong number selected.",
+            "",
+            "wrong_number:",
+            "'wrong_number' is empty",
+            "recording",
+        ),
+        (
+            "prompts/en/texts.yaml",
+            "{brand}. Goodbye",
+            "{brant}. Goodbye",
+            "goodbye:",
+            "placeholder '{brant}'",
+            "{brand}",
+        ),
+        (
+            "prompts/en/texts.yaml",
+            "You are number {number} in",
+            "You are in",
+            "  other:",
+            "does not say the number",
+            "{number}",
+        ),
+        ("prompts/en/texts.yaml", "  1: You", "  21: You", "  21:", "'position' has no '21'", "1 to 20"),
+        (
+            "prompts/en/texts.yaml",
+            "apology: We",
+            "Apology!: x\napology: We",
+            "Apology!",
+            "not a prompt's name",
+            "small letters",
+        ),
+        (
+            "prompts/en/texts.yaml",
+            "apology: We are",
+            "apology: [We]\nx: We are",
+            "apology:",
+            "must be a text",
+            "colon",
+        ),
+        (
+            "prompts/en/texts.yaml",
+            "apology: We are",
+            "apology: We are\napology: We are",
+            "apology: We",
+            "given twice",
+            "keep",
+        ),
+        ("prompts/en/texts.yaml", "We are sorry.", "x" * 1501, "apology:", "is too long", "1500"),
+    ],
+)
+def test_an_error_is_found_at_its_line(
+    folder: Folder, name: str, old: str, new: str, at: str, what: str, remedy: str
+) -> None:
+    folder.change(name, old, new)
+    (problem,) = folder.check()
+    line = folder.line(name, at) + (what == "given twice")
+    assert (problem.severity, problem.file, problem.line) == (
+        Severity.ERROR,
+        str(folder.config.parent / name),
+        line,
+    )
+    assert what in problem.what
+    assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "at", "what", "remedy"),
+    [
+        (
+            "config/sms.yaml",
+            '"{brand}: Thank',
+            '"Thank',
+            "Thank",
+            "'wait_time_sms.text.en' does not name the brand",
+            "{brand}",
+        ),
+        (
+            "config/sms.yaml",
+            "You keep your place",
+            "You\u2019ll keep your place",
+            "You\u2019ll",
+            "(U+2019)",
+            "plain",
+        ),
+        (
+            "config/sms.yaml",
+            "You keep your place",
+            "Of course you keep your place in the line",
+            "course",
+            " characters: 2 messages",
+            "160",
+        ),
+        (
+            "config/sms.yaml",
+            "non_domestic: no",
+            "non_domestic: yes",
+            "non_domestic:",
+            "no country is listed",
+            "AT",
+        ),
+        (
+            "config/numbers.yaml",
+            "queue: express",
+            "queue: support",
+            "  express:",
+            "no number leads into",
+            "delete",
+        ),
+        (
+            "prompts/en/texts.yaml",
+            "To withdraw later, answer with the word stop.",
+            "Please choose.",
+            "consent:",
+            "how to withdraw",
+            "stop",
+        ),
+    ],
+)
+def test_a_warning_is_found_at_its_line(
+    folder: Folder, name: str, old: str, new: str, at: str, what: str, remedy: str
+) -> None:
+    folder.change(name, old, new)
+    (problem,) = folder.check()
+    place = "config/queues.yaml" if "express:" in at else name
+    assert (problem.severity, problem.file, problem.line) == (
+        Severity.WARNING,
+        str(folder.config.parent / place),
+        folder.line(place, at),
+    )
+    assert what in problem.what
+    assert remedy in problem.remedy
+
+
+def test_a_queue_nobody_serves_is_a_warning(folder: Folder) -> None:
+    agents = folder.config / "agents.yaml"
+    agents.write_text(agents.read_text().replace(", express", ""))
+    (problem,) = folder.check()
+    assert problem.what == "nobody serves the queue 'express'"
+    assert problem.line == folder.line("config/queues.yaml", "  express:")
+    assert str(problem).endswith(
+        "warning: nobody serves the queue 'express'; add 'express' to the queues of an agent"
+    )
+
+
+def test_a_language_without_prompts_is_an_error(folder: Folder) -> None:
+    shutil.rmtree(folder.prompts / "de")
+    (problem,) = folder.check()
+    assert problem.what == "language 'de' has no prompts"
+    assert problem.file == str(folder.prompts / "de" / "texts.yaml")
+
+
+def test_a_prompt_missing_in_one_language_is_an_error(folder: Folder) -> None:
+    folder.change("prompts/de/texts.yaml", "apology:", "entschuldigung:")
+    (problem,) = folder.check()
+    assert problem.what == "language 'de' has no prompt 'apology'"
+
+
+def test_positions_that_are_not_all_said_are_one_error(folder: Folder) -> None:
+    folder.change("prompts/de/texts.yaml", "  other: Sie sind an Position {number} der Warteschlange.\n", "")
+    (problem,) = folder.check()
+    assert problem.what == "'position' does not say every place in line"
+
+
+def test_a_queues_own_prompt_is_needed_in_every_language(folder: Folder) -> None:
+    folder.change(
+        "config/queues.yaml",
+        "    label: Express\n",
+        "    label: Express\n    prompts: {consent: sms-offer}\n",
+    )
+    assert [p.what for p in folder.check()] == [
+        f"language '{code}' has no prompt 'sms-offer'" for code in ("de", "en")
+    ]
+    for language in ("de", "en"):
+        with (folder.prompts / language / "texts.yaml").open("a") as file:
+            file.write("sms-offer: Press two to stop this.\n")
+    assert {p.what for p in folder.check()} == {
+        "'sms-offer' does not name the key 1",
+        "'sms-offer' does not name the key 1 and 2",
+    }
+
+
+def test_an_unknown_music_class_is_an_error(folder: Folder) -> None:
+    folder.change("config/queues.yaml", "    label: Express\n", "    label: Express\n    music: jaz\n")
+    assert folder.check() == []
+    (problem,) = folder.check(music_classes={"default", "jazz"})
+    assert problem.what == "queue 'express' plays the unknown music 'jaz'"
+    assert problem.remedy == "did you mean 'jazz'?"
+    assert problem.line == folder.line("config/queues.yaml", "music: jaz")
+
+
+def test_recordings_are_looked_at(folder: Folder) -> None:
+    english = folder.prompts / "en"
+    (english / "goodbye.wav").write_bytes(b"RIFF....WAVE")
+    (english / "consnt.wav").write_bytes(b"never mind")
+    with wave.open(str(english / "apology.wav"), "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes(struct.pack("<8000h", *([0] * 8000)))
+    problems = {Path(problem.file).name: problem for problem in folder.check()}
+    assert set(problems) == {"goodbye.wav", "apology.wav", "consnt.wav"}
+    assert problems["goodbye.wav"].severity is Severity.ERROR
+    assert problems["apology.wav"].what == "holds only silence"
+    assert problems["consnt.wav"].severity is Severity.WARNING
+    assert problems["consnt.wav"].remedy == "did you mean 'consent'?"
+
+
+def test_a_recorded_consent_needs_its_wording_as_proof(folder: Folder) -> None:
+    with wave.open(str(folder.prompts / "en" / "consent.wav"), "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes(struct.pack("<800h", *([9000, -9000] * 400)))
+    assert folder.check() == []
+    file = folder.prompts / "en" / "texts.yaml"
+    text = file.read_text()
+    begin = text.index("consent: >-")
+    file.write_text(text[:begin] + text[text.index("# After the caller pressed 1") :])
+    (problem,) = folder.check()
+    assert problem.what == "'consent' has a recording but no text"
+
+
+def test_two_recordings_of_one_prompt(folder: Folder) -> None:
+    for suffix in ("wav", "WAV"):
+        with wave.open(str(folder.prompts / "en" / f"goodbye.{suffix}"), "wb") as out:
+            out.setparams((1, 2, 8000, 0, "NONE", ""))
+            out.writeframes(struct.pack("<800h", *([9000, -9000] * 400)))
+    (problem,) = [p for p in folder.check() if p.severity is Severity.ERROR]
+    assert problem.what == "'goodbye' has two recordings: this one and goodbye.WAV"
+
+
+def test_settings_that_do_not_fit_together_do_not_hide_what_is_wrong_with_the_prompts(folder: Folder) -> None:
+    folder.change("config/numbers.yaml", "queue: express", "queue: expres")
+    folder.change("prompts/de/texts.yaml", "Falsche Nummer gewählt.", "")
+    assert [problem.what for problem in folder.check()] == [
+        "number '710' leads to the unknown queue 'expres'",
+        "'wrong_number' is empty: callers would hear silence",
+    ]
+
+
+def test_mistakes_of_settings_and_of_syntax_are_problems_too(folder: Folder) -> None:
+    folder.change("config/site.yaml", "country: DE", "country: Germany")
+    assert [problem.line for problem in folder.check()] == [
+        folder.line("config/site.yaml", "country: Germany")
+    ]
+    folder.change("config/site.yaml", "country: Germany", "\tcountry: DE")
+    assert folder.check()[0].what == "a tab is used for indentation"

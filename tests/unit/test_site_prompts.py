@@ -1,0 +1,352 @@
+"""Prompts: rendered once, equally loud, whole, readable by Asterisk, and never taken away in use."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import shutil
+import struct
+import tempfile
+import time
+import wave
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import soundfile  # pyright: ignore[reportMissingTypeStubs]
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ivr_engine.errors import ConfigErrors, ExternalError
+from ivr_engine.site import audio
+from ivr_engine.site.loader import load
+from ivr_engine.site.models import Site
+from ivr_engine.site.prompt_book import REQUIRED
+from ivr_engine.site.prompts import render
+from ivr_engine.site.texts import read_texts
+from ivr_engine.speech.espeak import Espeak
+
+ROOT = Path(__file__).parents[2]
+SITE = load(ROOT / "config")
+
+
+class Beeps:
+    """A voice that says each text as a beep, quickly; remembers what it was asked to say."""
+
+    def __init__(self, fingerprint: str = "beeps 1", loud: float = 0.3) -> None:
+        self.fingerprint = fingerprint
+        self.said: list[str] = []
+        self._loud = loud
+
+    def speak(self, text: str, language: str, to: Path) -> None:
+        self.said.append(text)
+        beep(to, 0.05 + len(text) / 1000, loud=self._loud)
+
+
+class Broken(Beeps):
+    def speak(self, text: str, language: str, to: Path) -> None:
+        raise ExternalError("no voice")
+
+
+def beep(to: Path, seconds: float, *, loud: float = 0.3, rate: int = 16_000, silence: float = 0.0) -> None:
+    count = int(seconds * rate)
+    tone = [int(32767 * loud * math.sin(2 * math.pi * 440 * n / rate)) for n in range(count)]
+    quiet = [0] * int(silence * rate)
+    samples = quiet + tone + quiet
+    with wave.open(str(to), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes(struct.pack(f"<{len(samples)}h", *samples))
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ROOT / "prompts", tmp_path / "prompts"))
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> Path:
+    return tmp_path / "sounds"
+
+
+def change(prompts: Path, old: str, new: str, language: str = "en") -> None:
+    file = prompts / language / "texts.yaml"
+    text = file.read_text()
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new))
+
+
+def heard(sounds: Path, media: str, suffix: str = ".alaw") -> NDArray[np.float32]:
+    coding, rate = {".alaw": ("ALAW", 8000), ".ulaw": ("ULAW", 8000), ".sln16": ("PCM_16", 16_000)}[suffix]
+    file = sounds / f"{media.removeprefix('sound:ivr/')}{suffix}"
+    read = cast(Any, soundfile).read
+    return read(
+        file, format="RAW", subtype=coding, samplerate=rate, channels=1, endian="LITTLE", dtype="float32"
+    )[0]
+
+
+def level(sound: NDArray[np.float32], rate: int) -> float:
+    """dBFS of the parts where somebody speaks."""
+    frame = rate // 100
+    power = (sound[: len(sound) // frame * frame].reshape(-1, frame) ** 2).mean(axis=1)
+    return 10 * math.log10(float(power[power > power.max() * 1e-3].mean()))
+
+
+def test_every_prompt_of_every_language_is_in_the_book(prompts: Path, sounds: Path) -> None:
+    book = render(SITE, prompts, sounds, Beeps())
+    for language in SITE.languages:
+        for name in REQUIRED:
+            prompt = book.get(language, name)
+            assert prompt.name == name
+            assert prompt.media.startswith("sound:ivr/")
+            for suffix, rate in ((".alaw", 8000), (".ulaw", 8000), (".sln16", 16_000)):
+                samples = heard(sounds, prompt.media, suffix)
+                assert len(samples) / rate == pytest.approx(prompt.seconds)
+    assert book.wording("en", "position.1") == "You are first in line."
+    assert book.wording("en", "position.20") == "You are number 20 in line."
+    assert "at least 20 callers" in book.wording("en", "position.more")
+    assert book.wording("en", "goodbye") == "Thank you for calling Example Shop. Goodbye."
+    assert len(book.audio_hash("de", "consent")) == 64
+    assert book.audio_hash("de", "consent") != book.audio_hash("en", "consent")
+
+
+def test_a_language_that_is_gone_speaks_the_default_one(prompts: Path, sounds: Path) -> None:
+    book = render(SITE, prompts, sounds, Beeps())
+    assert book.get("fr", "goodbye") == book.get("en", "goodbye")
+    with pytest.raises(KeyError):
+        book.get("en", "godbye")
+
+
+def test_an_unchanged_site_renders_nothing_and_is_ready_at_once(prompts: Path, sounds: Path) -> None:
+    first = render(SITE, prompts, sounds, Beeps())
+    voice = Beeps()
+    told: list[tuple[int, int]] = []
+    started = time.process_time()
+    second = render(SITE, prompts, sounds, voice, lambda done, of: told.append((done, of)))
+    assert time.process_time() - started < 0.3
+    assert (voice.said, told) == ([], [])
+    assert [first.get("en", name) for name in REQUIRED] == [second.get("en", name) for name in REQUIRED]
+
+
+def test_only_what_changed_is_rendered_and_progress_is_told(prompts: Path, sounds: Path) -> None:
+    render(SITE, prompts, sounds, Beeps())
+    change(prompts, "Wrong number selected.", "That key does nothing.")
+    voice = Beeps()
+    told: list[tuple[int, int]] = []
+    book = render(SITE, prompts, sounds, voice, lambda done, of: told.append((done, of)))
+    assert voice.said == ["That key does nothing."]
+    assert told == [(1, 1)]
+    assert book.wording("en", "wrong_number") == "That key does nothing."
+
+
+def test_another_voice_renders_everything_anew(prompts: Path, sounds: Path) -> None:
+    before = render(SITE, prompts, sounds, Beeps("beeps 1"))
+    voice = Beeps("beeps 2")
+    after = render(SITE, prompts, sounds, voice)
+    assert len(voice.said) == len(before)
+    assert before.get("en", "consent").media != after.get("en", "consent").media
+
+
+def test_a_half_written_sound_is_rendered_again(prompts: Path, sounds: Path) -> None:
+    media = render(SITE, prompts, sounds, Beeps()).get("en", "consent").media
+    file = sounds / f"{media.removeprefix('sound:ivr/')}.ulaw"
+    os.truncate(file, 100)
+    voice = Beeps()
+    book = render(SITE, prompts, sounds, voice)
+    assert len(voice.said) == 1
+    assert file.stat().st_size == book.get("en", "consent").seconds * 8000
+
+
+def test_asterisk_may_read_what_is_written_whatever_the_umask(prompts: Path, sounds: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        render(SITE, prompts, sounds, Beeps())
+    finally:
+        os.umask(before)
+    assert sounds.stat().st_mode & 0o777 == 0o755
+    files = list(sounds.iterdir())
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o644}
+    assert not [file for file in files if file.name.startswith(".")]
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_a_recording_wins_over_the_text(prompts: Path, sounds: Path, suffix: str, tmp_path: Path) -> None:
+    beep(tmp_path / "own.wav", 1.5, rate=44_100, silence=2.0)
+    samples, rate = cast(Any, soundfile).read(tmp_path / "own.wav")
+    stereo = np.stack([samples, samples], axis=1)
+    cast(Any, soundfile).write(prompts / "en" / f"consent.{suffix}", stereo, rate)
+    voice = Beeps()
+    book = render(SITE, prompts, sounds, voice)
+    consent = book.get("en", "consent")
+    assert book.wording("en", "consent") not in voice.said
+    assert 1.5 <= consent.seconds < 2.1, "silence is trimmed, a short lead-in stays"
+    assert level(heard(sounds, consent.media), 8000) == pytest.approx(audio.LEVEL_DB, abs=1)
+
+
+def test_a_recording_without_a_text_is_known_by_its_file_name(prompts: Path, sounds: Path) -> None:
+    change(prompts, "wrong_number: Wrong number selected.\n", "")
+    beep(prompts / "en" / "wrong_number.wav", 0.5)
+    assert render(SITE, prompts, sounds, Beeps()).wording("en", "wrong_number") == "wrong_number.wav"
+
+
+@pytest.mark.parametrize("loud", [0.005, 0.05, 0.9])
+def test_loud_and_quiet_come_out_alike(prompts: Path, sounds: Path, loud: float) -> None:
+    book = render(SITE, prompts, sounds, Beeps(loud=loud))
+    sound = heard(sounds, book.get("en", "goodbye").media)
+    assert level(sound, 8000) == pytest.approx(audio.LEVEL_DB, abs=1)
+
+
+def test_real_speech_is_equally_loud_and_has_headroom(sounds: Path) -> None:
+    book = render(SITE, ROOT / "prompts", sounds, Espeak())
+    for language in SITE.languages:
+        for name in (
+            "position.1",
+            "position.13",
+            "consent",
+            "sms_sent",
+            "wrong_number",
+            "goodbye",
+            "apology",
+        ):
+            prompt = book.get(language, name)
+            sound = heard(sounds, prompt.media)
+            assert level(sound, 8000) == pytest.approx(audio.LEVEL_DB, abs=1), (language, name)
+            assert 0.3 < float(np.abs(sound).max()) < 0.95
+            words = len(book.wording(language, name).split())
+            assert 0.2 < prompt.seconds / words < 0.9
+            start = int(np.flatnonzero(np.abs(sound) > 0.02)[0]) / 8000
+            end = prompt.seconds - int(np.flatnonzero(np.abs(sound) > 0.02)[-1]) / 8000
+            assert 0.1 <= start < 0.25
+            assert 0.15 <= end < 0.5
+            assert not repeats_silence(sound), "no long hole in the middle"
+
+
+def repeats_silence(sound: NDArray[np.float32]) -> bool:
+    loud = np.flatnonzero(np.abs(sound) > 0.01)
+    return bool(np.diff(loud).max() > 8000)
+
+
+def test_unused_sounds_stay_for_a_day(prompts: Path, sounds: Path) -> None:
+    old = render(SITE, prompts, sounds, Beeps()).get("en", "wrong_number").media.removeprefix("sound:ivr/")
+    (sounds / "somebody-elses.alaw").touch()
+    files = [sounds / f"{old}{suffix}" for suffix in audio.SUFFIXES]
+    for file in files:
+        os.utime(file, (0, 0))
+    change(prompts, "Wrong number selected.", "No.")
+    for _ in range(2):
+        render(SITE, prompts, sounds, Beeps())
+        assert all(file.exists() for file in files), "a call that began before may still play it"
+    os.utime(sounds / f"{old}.unused", (time.time() - 86_500, time.time() - 86_500))
+    book = render(SITE, prompts, sounds, Beeps())
+    assert not any(file.exists() for file in files)
+    assert not (sounds / f"{old}.unused").exists()
+    assert book.get("en", "wrong_number").seconds > 0
+    assert (sounds / "somebody-elses.alaw").exists()
+    assert not (sounds / "somebody-elses.unused").exists()
+
+
+def test_a_sound_used_again_is_not_taken_away(prompts: Path, sounds: Path) -> None:
+    old = render(SITE, prompts, sounds, Beeps()).get("en", "wrong_number").media.removeprefix("sound:ivr/")
+    change(prompts, "Wrong number selected.", "No.")
+    render(SITE, prompts, sounds, Beeps())
+    change(prompts, "wrong_number: No.", "wrong_number: Wrong number selected.")
+    os.utime(sounds / f"{old}.unused", (0, 0))
+    voice = Beeps()
+    render(SITE, prompts, sounds, voice)
+    assert voice.said == []
+    assert (sounds / f"{old}.alaw").exists()
+    assert not (sounds / f"{old}.unused").exists()
+
+
+def test_leftovers_of_a_killed_engine_are_cleaned_up(prompts: Path, sounds: Path) -> None:
+    render(SITE, prompts, sounds, Beeps())
+    young, old = sounds / ".a.alaw.1.tmp", sounds / ".b.alaw.2.tmp"
+    young.touch()
+    old.touch()
+    os.utime(old, (0, 0))
+    render(SITE, prompts, sounds, Beeps())
+    assert young.exists()
+    assert not old.exists()
+
+
+def test_a_recording_that_cannot_be_used_is_named(prompts: Path, sounds: Path) -> None:
+    (prompts / "en" / "goodbye.wav").write_bytes(b"hello " * 100)
+    (prompts / "en" / "apology.mp3").write_bytes(b"")
+    beep(prompts / "de" / "goodbye.wav", 1.0, loud=0.0)
+    beep(prompts / "de" / "apology.wav", 1.0, rate=4000)
+    with pytest.raises(ConfigErrors) as caught:
+        render(SITE, prompts, sounds, Beeps())
+    found = {Path(error.file).relative_to(prompts).as_posix(): error.what for error in caught.value.errors}
+    assert set(found) == {"en/goodbye.wav", "en/apology.mp3", "de/goodbye.wav", "de/apology.wav"}
+    assert found["de/goodbye.wav"] == "holds only silence"
+    assert "4000 samples a second" in found["de/apology.wav"]
+    assert "cannot be read as sound" in found["en/goodbye.wav"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(["wav", "flac", "ogg"]),
+    st.lists(st.tuples(st.integers(0, 3000), st.binary(min_size=1, max_size=4)), min_size=1, max_size=8),
+)
+def test_damaged_recordings_are_used_or_refused(suffix: str, damage: list[tuple[int, bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, f"sound.{suffix}")
+        tone = np.sin(np.arange(4000) * 0.17) * 0.3
+        subtype = {"wav": "FLOAT", "flac": "PCM_16", "ogg": "VORBIS"}[suffix]
+        cast(Any, soundfile).write(file, tone, 16_000, subtype=subtype)
+        raw = bytearray(file.read_bytes())
+        for at, new in damage:
+            raw[at : at + len(new)] = new
+        file.write_bytes(raw)
+        with contextlib.suppress(audio.UnusableAudio):
+            audio.examine(file)
+
+
+def test_a_voice_that_fails_is_an_external_error(prompts: Path, sounds: Path) -> None:
+    with pytest.raises(ExternalError, match="no voice"):
+        render(SITE, prompts, sounds, Broken())
+
+
+def test_a_folder_that_cannot_be_written_is_named(prompts: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ExternalError, match="cannot be written to"):
+        render(SITE, prompts, tmp_path / "file", Beeps())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200), st.sampled_from(["whole", "appended"]))
+def test_random_texts_are_only_ever_refused(raw: bytes, how: str) -> None:
+    example = (ROOT / "prompts" / "en" / "texts.yaml").read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        for language in SITE.languages:
+            Path(folder, language).mkdir()
+            Path(folder, language, "texts.yaml").write_bytes(example + raw if how == "appended" else raw)
+        lines, errors = read_texts(SITE, Path(folder))
+        assert errors or {line.name for line in lines} >= set(REQUIRED)
+
+
+def test_missing_prompts_are_an_error_before_anything_is_spoken(prompts: Path, sounds: Path) -> None:
+    change(prompts, "goodbye:", "godbye:")
+    voice = Beeps()
+    with pytest.raises(
+        ConfigErrors, match=r"no prompt 'goodbye'; add 'goodbye: …' \(did you mean 'godbye'\?\)"
+    ):
+        render(SITE, prompts, sounds, voice)
+    assert voice.said == []
+
+
+def test_a_queue_with_words_of_its_own(prompts: Path, sounds: Path) -> None:
+    queues = {
+        **SITE.queues,
+        "express": SITE.queue("express").model_copy(update={"prompts": {"consent": "consent-express"}}),
+    }
+    site: Site = SITE.model_copy(update={"queues": queues})
+    for language in ("en", "de"):
+        with (prompts / language / "texts.yaml").open("a") as file:
+            file.write("consent-express: 1 {brand} 2\n")
+    book = render(site, prompts, sounds, Beeps())
+    assert book.wording("de", site.prompt_name("express", "consent")) == "1 Example Shop 2"
