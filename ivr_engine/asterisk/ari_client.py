@@ -19,7 +19,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
-from ivr_engine.asterisk.ari_models import ApplicationReplaced, Message
+from ivr_engine.asterisk.ari_models import ApplicationReplaced, ChannelUserevent, Message
 from ivr_engine.asterisk.ari_operations import Applications, Asterisk, Bridges, Channels, Events, Playbacks
 from ivr_engine.asterisk.settings import AriSettings, AriTimes
 from ivr_engine.asterisk.transport import Payload, Query, Transport
@@ -28,6 +28,9 @@ from ivr_engine.asterisk.transport_ws import LARGEST_FRAME, Counts, EventSocket,
 from ivr_engine.errors import ExternalError, Unreachable
 
 log = structlog.get_logger()
+
+ECHO = "ivr-echo"
+"""The event an engine sends to itself."""
 
 
 class Replaced(ExternalError):
@@ -112,6 +115,7 @@ class AriClient:
         self.asterisk = Asterisk(usual)
         self.replaced = False
         self._current: EventSocket | None = None
+        self._echo = asyncio.Event()
 
     async def run(self, consumer: Consumer) -> None:
         """Stay connected for ever. Raises only ``Replaced``."""
@@ -192,6 +196,10 @@ class AriClient:
                     self.replaced = True
                     socket.stop("replaced")
                 return
+            if isinstance(event, ChannelUserevent):
+                if event.eventname == ECHO:
+                    self._echo.set()
+                return
             consumer.route(event)
 
         return await socket.read(route)
@@ -208,10 +216,22 @@ class AriClient:
             return str(error)
 
     async def _sign_of_life(self) -> None:
-        """Proves that the socket is not half-open, and tells the watchdog that this engine lives."""
-        await self.asterisk.set_global_var(
-            variable=f"IVR_ALIVE_{self._settings.application}", value=str(int(time.time()))
-        )
+        """Tells the watchdog that this engine lives, and proves that the socket is not half-open.
+
+        That requests are answered does not prove that events come: when the socket before this one ends
+        late, Asterisk switches the application off although a new socket has it. So an event is sent too.
+        """
+        application, patience = self._settings.application, self._settings.times.deadline_s
+        await self.asterisk.set_global_var(variable=f"IVR_ALIVE_{application}", value=str(int(time.time())))
+        self._echo.clear()
+        await self.events.user_event(event_name=ECHO, application=application)
+        try:
+            async with asyncio.timeout(patience):
+                await self._echo.wait()
+        except TimeoutError as error:
+            raise Unreachable(
+                f"events stay away: one sent to ourselves did not come in {patience:g} s"
+            ) from error
 
 
 def _reason(parts: Iterable[asyncio.Task[str]]) -> str:

@@ -39,6 +39,8 @@ Inbox = asyncio.Queue[Heard]
 log = structlog.get_logger()
 
 NORMAL_CLEARING = 16
+HANG_UP_FOLLOWS_S = 0.25
+"""A prompt that a hang-up cut short is reported as failed, sometimes just before the hang-up itself."""
 STASIS = frozenset({"Stasis", "StasisBroadcast"})
 """What the dialplan runs on a channel that is in an application. The ``channel_ids`` of an application
 would not do: Asterisk keeps channels there that it was subscribed to after they went on."""
@@ -102,7 +104,8 @@ class AriLeg:
         self._entered.set()
         if state == "Up":
             self.answered()
-        elif state in _RUNG_STATES:
+        elif state in _RUNG_STATES and not self._up:
+            # Asked before it was answered, the state may be told after.
             self.ringing = True
 
     def adopted(self, state: str) -> None:
@@ -147,7 +150,7 @@ class AriLeg:
                 try:
                     async with asyncio.timeout(self._longest(prompts)):
                         while True:
-                            ended = self._end_of(started, await inbox.get())
+                            ended = await self._end_of(started, await inbox.get())
                             if ended is not None:
                                 return ended
                 except TimeoutError:
@@ -174,7 +177,7 @@ class AriLeg:
                     event = await inbox.get()
                     if isinstance(event, ChannelDtmfReceived):
                         break
-                    ended = self._end_of(started, event)
+                    ended = await self._end_of(started, event)
                     if ended is not None:
                         return ended
         except TimeoutError:
@@ -293,10 +296,11 @@ class AriLeg:
             raise self._life.over() from error
 
     @staticmethod
-    def _end_of(playback: str, event: Heard) -> Finished | Failed | None:
+    async def _end_of(playback: str, event: Heard) -> Finished | Failed | None:
         if not isinstance(event, PlaybackFinished) or event.playback.id != playback:
             return None
         if event.playback.state == "failed":
+            await asyncio.sleep(HANG_UP_FOLLOWS_S)
             return Failed(f"Asterisk could not play {event.playback.media_uri}; is the file there?")
         return Finished()
 

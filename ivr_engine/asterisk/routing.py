@@ -18,10 +18,12 @@ from ivr_engine.asterisk.leg import NORMAL_CLEARING, AriLeg
 
 log = structlog.get_logger()
 
-# Everything handled here, and what the event filter would hold back too: replies and the fencing.
+# Everything handled here, and what the client itself lives on and the event filter would hold back too:
+# replies, the fencing, the echo.
 EVENTS = (
     m.RESTResponse,
     m.ApplicationReplaced,
+    m.ChannelUserevent,
     m.CallBroadcast,
     m.StasisStart,
     m.StasisEnd,

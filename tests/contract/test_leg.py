@@ -370,7 +370,8 @@ class LegContract:
                 for _, leg in pairs:
                     await world.telephony.park(leg, "default")
             bridges = (await world.telephony.snapshot()).bridges.values()
-            assert frozenset(leg.id for _, leg in pairs) in bridges
+            waiting = sorted(leg_id for members in bridges for leg_id in members)
+            assert waiting == sorted(leg.id for _, leg in pairs)
             async with in_half_a_second(lambda: pairs[0][0].press("1")):
                 keys = await asyncio.gather(
                     pairs[0][1].gather([world.prompt(2)], window_s=0.5),

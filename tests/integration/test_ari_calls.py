@@ -302,9 +302,11 @@ async def test_a_ringing_phone_is_adopted_by_the_next_engine(
     try:
         async with engine(asterisk, name) as second:
             leg = await second.telephony.adopt(leg_id)
-            assert await leg.rung(10) is DialResult.ANSWERED
-            assert await (await second.telephony.adopt(leg_id)).rung(0) is DialResult.ANSWERED
-            assert await second.telephony.stray(leg_id) is None
-            await leg.hang_up()
+            try:
+                assert await leg.rung(10) is DialResult.ANSWERED
+                assert await (await second.telephony.adopt(leg_id)).rung(0) is DialResult.ANSWERED
+                assert await second.telephony.stray(leg_id) is None
+            finally:
+                await second.telephony.end_leg(leg_id)
     finally:
         await phone.__aexit__(None, None, None)

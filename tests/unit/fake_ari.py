@@ -97,6 +97,8 @@ class FakeAri:
     close_at_once: bool = False
     events_first: bool = False
     """What a request causes is told before the request is answered, as Asterisk may do."""
+    echoes: bool = True
+    """Sends user events back; a real one does not when it took the application for closed."""
     finishes: bool = True
     """Prompts end at once by themselves."""
 
@@ -213,6 +215,10 @@ class FakeAri:
                 return 204, None, [event("StasisEnd", one)]
             case "POST", ["events", "claim"]:
                 return 204, None, [event("StasisStart", asked.query["channelId"], "Ring")]
+            case "POST", ["events", "user", name]:
+                echo: Event = {"type": "ChannelUserevent", "application": APP, "timestamp": ""}
+                echo.update(eventname=name, userevent={})
+                return 204, None, [echo] if self.echoes else []
             case "POST", ["bridges", one]:
                 self.bridges.setdefault(one, [])
                 return 200, self._bridge(one), []

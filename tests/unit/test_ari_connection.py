@@ -286,6 +286,18 @@ async def test_signs_of_life_go_over_the_socket_while_it_stands() -> None:
         assert int(sign.query["value"]) > 1_700_000_000
 
 
+async def test_a_connection_without_events_is_opened_again() -> None:
+    async with fake_ari() as fake:
+        fake.echoes = False
+        async with rig(fake, wait=False) as one:
+            await until(lambda: fake.opened >= 2)
+            assert one.fake.requests("POST", "events/user/ivr-echo")
+            fake.echoes = True
+            await one.asked(
+                "POST", "events/user/ivr-echo", len(fake.requests("POST", "events/user/ivr-echo")) + 2
+            )
+
+
 async def test_only_events_that_are_used_are_asked_for() -> None:
     async with rig() as one:
         wanted = {each["type"] for each in one.fake.requests("PUT", "eventFilter")[0].body["allowed"]}
