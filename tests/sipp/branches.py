@@ -323,7 +323,8 @@ async def agent_hangs_up_at_once(stage: Stage) -> None:
                 what="the agent is free of the call",
             )
             if call["state"] == "waiting":
-                await caller.hears(MUSIC)
+                # The music may never have stopped for the caller: then it is heard anew after a round.
+                await caller.hears(MUSIC, within=TO_TEN_SECONDS_S)
                 await caller.hangs_up()
             else:
                 await caller.is_hung_up_on()
