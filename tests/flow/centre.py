@@ -1,4 +1,4 @@
-"""A whole contact centre in virtual time: the simulated telephone system, the store in memory, the
+"""A whole contact centre in virtual time: the simulated telephone system, a store without threads, the
 engine's own call flow, and people who call and answer.
 
 ``Centre`` is what outlives an engine; ``Centre.engine`` starts one, ``Engine.stop`` ends it as SIGTERM
@@ -37,6 +37,7 @@ from ivr_engine.sim.switch import SimSwitch
 from ivr_engine.sim.telephony import SimTelephony
 from ivr_engine.site.models import Site
 from ivr_engine.store import connect
+from tests.flow.databases import new_database
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -214,7 +215,7 @@ class Centre:
 @asynccontextmanager
 async def contact_centre(**changes: Any) -> AsyncGenerator[Centre]:
     """A centre without an engine yet; stops the engines at the end."""
-    store = connect("sqlite://", inline=True)
+    store = connect(new_database.get()(), inline=True)
     centre = Centre(site(**changes), store)
     with _only_errors_logged():
         try:

@@ -31,6 +31,7 @@ from ivr_engine.ports import (
 from ivr_engine.sim.clock import SimClock
 from ivr_engine.sim.life import Life, MortalStore
 from ivr_engine.store import connect
+from tests.flow.databases import new_database
 
 SENDER = "+4930123456"
 PHONE = "+4915112345678"
@@ -168,7 +169,7 @@ class Office:
 
     def __init__(self) -> None:
         self.clock = SimClock()
-        self.store: Store = connect("sqlite://")
+        self.store: Store = connect(new_database.get()(), inline=True)
         self.company = Company()
         self.queued: list[str] = []
         self.faults: list[Exception] = []

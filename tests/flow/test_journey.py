@@ -22,11 +22,13 @@ from ivr_engine.domain.events import (
 )
 from ivr_engine.sim.people import answers, does_not_answer
 from tests.flow.centre import CONSENT_S, INTERVAL_S, MOBILE, POSITION_S, contact_centre, virtual
+from tests.flow.databases import on_both
 
 SOON = pytest.approx  # times are exact but for a few milliseconds of travel and commits
 TRAVEL_S = 0.1
 
 
+@on_both
 @virtual
 async def test_from_the_first_ring_to_the_ticket() -> None:
     async with contact_centre() as centre:
@@ -102,6 +104,7 @@ async def test_a_queue_may_announce_at_other_times_and_without_the_position() ->
         assert second == SOON(3 + CONSENT_S + 10 + 40, abs=TRAVEL_S)
 
 
+@on_both
 @virtual
 async def test_positions_follow_arrival_and_priority_and_move_up() -> None:
     async with contact_centre() as centre:

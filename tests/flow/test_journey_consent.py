@@ -23,6 +23,7 @@ from tests.flow.centre import (
     contact_centre,
     virtual,
 )
+from tests.flow.databases import on_both
 
 ALLOWED, DENIED, NO_RESPONSE = WaitTimeSmsStatus
 TRAVEL_S = 0.1
@@ -60,6 +61,7 @@ async def test_1_allows_from_the_first_moment_to_the_last(after_s: float) -> Non
         assert caller.ears.times("position.1")[1] == pytest.approx(after_sent + INTERVAL_S, abs=TRAVEL_S)
 
 
+@on_both
 @virtual
 async def test_2_refuses_for_the_whole_call_and_keeps_the_place() -> None:
     async with contact_centre() as centre:
@@ -97,6 +99,7 @@ async def test_a_wrong_key_is_said_to_be_wrong_and_the_message_comes_again(key: 
         assert (await centre.row(caller)).consent.status is ALLOWED
 
 
+@on_both
 @virtual
 async def test_after_three_repeats_a_wrong_key_ends_the_round_as_no_response() -> None:
     async with contact_centre() as centre:

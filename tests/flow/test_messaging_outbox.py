@@ -17,6 +17,7 @@ from ivr_engine.messaging.settling import SettlingPolicy
 from ivr_engine.ports import StatusReport
 from ivr_engine.sim import clock
 from ivr_engine.sim.life import Life
+from tests.flow.databases import on_both
 from tests.flow.sms_company import BUG, BUSY, ERROR, HANGS, LATE, LOST, OK, REFUSED, UNREACHABLE, Office
 
 ACCEPTED, SENT, DELIVERED = MessageStatus.ACCEPTED, MessageStatus.SENT, MessageStatus.DELIVERED
@@ -67,6 +68,7 @@ def test_without_a_wake_the_next_look_finds_it() -> None:
     tell(story)
 
 
+@on_both
 def test_many_are_sent_side_by_side_but_bounded() -> None:
     async def story(office: Office) -> None:
         await office.queue(100)
@@ -79,6 +81,7 @@ def test_many_are_sent_side_by_side_but_bounded() -> None:
     tell(story)
 
 
+@on_both
 def test_a_lost_answer_is_settled_by_the_list() -> None:
     async def story(office: Office) -> None:
         office.company.says = [LOST]

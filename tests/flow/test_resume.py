@@ -24,6 +24,7 @@ from tests.flow.centre import (
     site,
     virtual,
 )
+from tests.flow.databases import on_both
 
 OUTAGE_S = 1.0
 """From the crash to the next engine."""
@@ -42,6 +43,7 @@ async def restart(centre: Centre, dead: Engine, after_s: float = OUTAGE_S) -> En
 # ── one chapter at a time ────────────────────────────────────────────────────────────────────────
 
 
+@on_both
 @virtual
 async def test_waiting_the_next_announcement_comes_when_it_would_have_come() -> None:
     async with contact_centre() as centre:
@@ -111,6 +113,7 @@ async def test_the_caller_does_not_hear_the_rest_of_the_old_message_before_the_n
         await caller.hears_times("consent", 2, within_s=0.5)
 
 
+@on_both
 @virtual
 async def test_allowed_but_not_yet_thanked_is_thanked_and_sent_once() -> None:
     async with contact_centre() as centre:
@@ -163,6 +166,7 @@ async def test_an_offer_that_ran_out_during_the_outage_puts_the_caller_back() ->
         assert len(phone.calls) == 1
 
 
+@on_both
 @virtual
 async def test_talking_goes_on_and_its_end_is_noticed() -> None:
     async with contact_centre() as centre:
@@ -295,6 +299,7 @@ async def test_the_first_in_line_is_still_the_first_to_be_served() -> None:
         await line[0].hears_prompt("agent", within_s=3)
 
 
+@on_both
 @virtual
 async def test_fifty_waiting_callers_are_all_adopted_in_order() -> None:
     async with contact_centre() as centre:
@@ -325,6 +330,7 @@ async def test_fifty_waiting_callers_are_all_adopted_in_order() -> None:
         assert sent == [int(a) for a in allowed]
 
 
+@on_both
 @virtual
 async def test_a_second_crash_while_resuming() -> None:
     async with contact_centre() as centre:
@@ -452,15 +458,27 @@ def _gaps(caller: Caller) -> list[tuple[float, float]]:
     return [(a.t, b.t) for a, b in pairwise(heard) if a.what == "silence"]
 
 
-@pytest.mark.parametrize("name", STORIES)
-def test_a_crash_at_every_step(name: str) -> None:
-    story = STORIES[name]
+def _failures(story: Story, every: int = 1) -> list[str]:
+    """Crash after each step in turn, or after each ``every``-th one; what went wrong then."""
     steps = clock.run(_tell(story, None), limit_s=3600)
     assert len(steps) > 80
     failures: list[str] = []
-    for step in range(len(steps)):
+    for step in range(0, len(steps), every):
         try:
             clock.run(_tell(story, step), limit_s=3600)
         except AssertionError as error:
             failures.append(f"step {step} ({steps[step]}): {str(error).splitlines()[0]}")
+    return failures
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_crash_at_every_step(name: str) -> None:
+    failures = _failures(STORIES[name])
+    assert not failures, "\n".join(failures)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_crash_on_postgresql() -> None:
+    """Commits are what differs, and a step lies before and after each: every fifth is every kind of them."""
+    failures = _failures(STORIES["refuses, first agent's phone declines"], every=5)
     assert not failures, "\n".join(failures)
