@@ -8,7 +8,7 @@ from datetime import datetime
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import CallAdopted, CallStarted, QueueEntered
-from ivr_engine.domain.numbers import to_e164
+from ivr_engine.domain.numbers import shown_caller
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Arrival, Leg, Tx
 
@@ -65,7 +65,7 @@ def _newcomer(house: House, arrival: Arrival, call_id: str, now: datetime) -> Ca
         id=call_id,
         engine=house.telephony.name,
         channel_id=arrival.leg.id,
-        caller=to_e164(arrival.caller, site.country),
+        caller=shown_caller(arrival.caller, site.country),
         number=arrival.number,
         queue=number.queue,
         language=number.language or site.default_language,

@@ -54,10 +54,10 @@ class Offer:
 class Call:
     """One caller's call. Times are UTC.
 
-    ``engine`` is the ARI application that owns it. ``caller`` is E.164 or ``None`` when hidden;
-    ``number`` is what was dialled. ``entered_at`` is when the caller joined the line and never changes
-    afterwards: it is the place. ``next_announcement_at`` is when music gives way to the next round.
-    ``offer_id`` names the agent's leg while ringing and talking.
+    ``engine`` is the ARI application that owns it. ``caller`` is E.164, or the digits as signalled where
+    they are no valid number, ``None`` when hidden; ``number`` is what was dialled. ``entered_at`` is when the
+    caller joined the line and never changes afterwards: it is the place. ``next_announcement_at`` is when
+    music gives way to the next round. ``offer_id`` names the agent's leg while ringing and talking.
     """
 
     id: str

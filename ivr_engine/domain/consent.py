@@ -43,6 +43,7 @@ class NotOffered(StrEnum):
     ALREADY_ANSWERED = "already_answered"
     MAXIMUM_PLAYS = "maximum_plays"
     NUMBER_HIDDEN = "number_hidden"
+    NUMBER_NOT_VALID = "number_not_valid"
     CANNOT_RECEIVE_SMS = "cannot_receive_sms"
     COUNTRY_NOT_ALLOWED = "country_not_allowed"
     NOT_OVER_CAPACITY = "not_over_capacity"
@@ -105,12 +106,14 @@ class OfferRules:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """What is known of the caller's number: ``country`` is ISO 3166, ``None`` where it has none."""
+    """What is known of the caller's number: ``country`` is ISO 3166, ``None`` where it has none. One that is
+    shown and not ``valid`` is an extension, or malformed."""
 
     hidden: bool
     country: str | None
     can_receive_sms: bool
     opted_out: bool = False
+    valid: bool = True
 
 
 def why_not_offered(
@@ -127,6 +130,8 @@ def why_not_offered(
         return NotOffered.MAXIMUM_PLAYS
     if receiver.hidden:
         return NotOffered.NUMBER_HIDDEN
+    if not receiver.valid:
+        return NotOffered.NUMBER_NOT_VALID
     if not receiver.can_receive_sms:
         return NotOffered.CANNOT_RECEIVE_SMS
     if not _country_allowed(rules, receiver.country):

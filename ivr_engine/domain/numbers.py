@@ -1,7 +1,9 @@
-"""Phone numbers: parsed and validated by ``phonenumbers``, kept as E.164, masked wherever logged."""
+"""Phone numbers: parsed and validated by ``phonenumbers``, kept as E.164 where they are valid, masked
+wherever logged."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import phonenumbers
@@ -21,6 +23,10 @@ _FIXED: Final = frozenset(
     }
 )
 
+_WRITTEN: Final = str.maketrans("", "", " -./()")
+"""What people write between digits."""
+_DIGITS: Final = re.compile(r"\+?[0-9]{1,32}")
+
 
 def to_e164(raw: str, home_country: str) -> str | None:
     """The number in E.164 (``+4915112345678``), or ``None`` when hidden or not a valid number.
@@ -30,13 +36,27 @@ def to_e164(raw: str, home_country: str) -> str | None:
     raw = raw.strip()
     if raw.lower() in _HIDDEN or len(raw) > 32:
         return None
+    number = _valid(raw, home_country)
+    return number and phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _valid(raw: str, home_country: str | None = None) -> phonenumbers.PhoneNumber | None:
     try:
         number = phonenumbers.parse(raw, home_country)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_valid_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return number if phonenumbers.is_valid_number(number) else None
+
+
+def shown_caller(raw: str, home_country: str) -> str | None:
+    """Who calls, for people to read: E.164 where it is a valid number, else the digits as they were
+    signalled (an extension like ``4711``, a number with a digit too few), ``None`` when hidden or no number
+    at all. ``raw`` is hostile until this returned."""
+    number = to_e164(raw, home_country)
+    if number is not None:
+        return number
+    digits = raw.strip().translate(_WRITTEN)
+    return (to_e164(digits, home_country) or digits) if _DIGITS.fullmatch(digits) else None
 
 
 def is_country(code: str) -> bool:
@@ -45,10 +65,12 @@ def is_country(code: str) -> bool:
 
 
 def receiver(number: str | None, *, opted_out: bool = False) -> Receiver:
-    """What the consent rules need to know of an E.164 ``number`` (``None``: hidden)."""
+    """What the consent rules need to know of a ``shown_caller`` (``None``: hidden)."""
     if number is None:
         return Receiver(hidden=True, country=None, can_receive_sms=False)
-    parsed = phonenumbers.parse(number)
+    parsed = _valid(number)
+    if parsed is None:
+        return Receiver(hidden=False, valid=False, country=None, can_receive_sms=False)
     return Receiver(
         hidden=False,
         country=phonenumbers.region_code_for_number(parsed),

@@ -1,6 +1,7 @@
 """What the API answers with: the names that testers' scripts and integrators rely on.
 
-A shape is made from a domain value in one place, here; times are UTC (ISO 8601), numbers E.164.
+A shape is made from a domain value in one place, here; times are UTC (ISO 8601), numbers E.164 (a
+caller's that is no valid number: the digits as signalled).
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ class CallItem(BaseModel):
         }
     )
     id: str
-    caller: str | None = Field(description="E.164; null when the caller hides the number")
+    caller: str | None = Field(
+        description="E.164; the digits as signalled where they are no valid number, like an extension; "
+        "null when hidden"
+    )
     number: str = Field(description="The number dialled")
     queue: str
     state: str = Field(description="arriving, waiting, ringing, talking or ended")

@@ -67,6 +67,22 @@ async def test_from_the_first_ring_to_the_ticket() -> None:
         await centre.nothing_left()
 
 
+@pytest.mark.parametrize("signalled", ["4711", "0151-1234"])
+@virtual
+async def test_a_number_that_is_not_valid_is_shown_as_it_was_signalled(signalled: str) -> None:
+    async with contact_centre() as centre:
+        engine, phone = centre.engine(), centre.phone("anna", answers(1.0))
+        await engine.desk.sign_in("anna")
+        caller = await centre.call(caller=signalled)
+        await phone.rings()
+        digits = signalled.replace("-", "")
+        assert [c.caller for c in centre.switch.channels.values() if not c.inbound] == [digits]
+        await caller.hears_prompt("agent")
+        await asyncio.sleep(1)
+        assert (await centre.row(caller)).caller == digits
+        assert [ticket.caller for ticket in await centre.tickets()] == [digits]
+
+
 @virtual
 async def test_the_caller_hears_ringing_then_music_and_a_round_at_each_interval() -> None:
     async with contact_centre() as centre:

@@ -217,6 +217,8 @@ NOT_OFFERED: list[tuple[str, dict[str, Any], str]] = [
     ("not_over_capacity", {"support": {"label": "S", "wait_time_sms": {}}}, MOBILE),
     ("number_hidden", {}, "anonymous"),
     ("number_hidden", {}, "not a number"),
+    ("number_not_valid", {}, "4711"),
+    ("number_not_valid", {}, "+49123"),
     ("cannot_receive_sms", {}, "+493012345678"),
     ("country_not_allowed", {}, "+447400123456"),
 ]

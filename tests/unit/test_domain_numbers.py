@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivr_engine.domain.numbers import masked, receiver, to_e164
+from ivr_engine.domain.numbers import masked, receiver, shown_caller, to_e164
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,43 @@ def test_what_is_known_of_a_receiver(number: str, country: str, can: bool) -> No
 def test_a_hidden_number_receives_nothing() -> None:
     known = receiver(None)
     assert (known.hidden, known.country, known.can_receive_sms) == (True, None, False)
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("015112345678", "+4915112345678"),
+        ("4711", "4711"),
+        (" 47-11 ", "4711"),
+        ("+49123", "+49123"),
+        ("0151 1234", "01511234"),
+        ("110", "110"),
+        ("anonymous", None),
+        ("Restricted", None),
+        ("", None),
+        ("+", None),
+        ("anna", None),
+        ("4711;DROP TABLE calls", None),
+        ("<script>1</script>", None),
+        ("4711\r\nVia: evil", None),
+        ("\uff14\uff17\uff11\uff11", None),
+        ("1" * 33, None),
+    ],
+)
+def test_a_number_that_is_shown_is_kept_though_it_is_not_valid(raw: str, shown: str | None) -> None:
+    assert shown_caller(raw, "DE") == shown
+
+
+@given(st.one_of(st.text(max_size=50), st.text("+0123456789 ()-/.", max_size=40)))
+def test_whoever_calls_is_digits_or_nobody(raw: str) -> None:
+    shown = shown_caller(raw, "DE")
+    known = receiver(shown)
+    assert known.hidden == (shown is None)
+    if shown is not None:
+        assert re.fullmatch(r"\+?[0-9]{1,32}", shown)
+        assert shown_caller(shown, "DE") == shown
+        assert known.valid == (to_e164(shown, "DE") == shown)
+        assert known.valid or not known.can_receive_sms
 
 
 @given(st.one_of(st.none(), st.text(max_size=40)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import web_rig
-from web_rig import CALLER, PICTURE, Rig
+from web_rig import CALLER, PICTURE, Rig, call
 
 from ivr_engine.domain.messages import MediaStatus
 from ivr_engine.ports import Tx
@@ -58,6 +58,12 @@ async def test_calls_show_place_and_consent_newest_first(rig: Rig) -> None:
 async def test_a_caller_is_found_however_the_number_is_written(rig: Rig, written: str) -> None:
     items = (await rig.get(f"/api/v1/calls?caller={written}")).json()["items"]
     assert [i["id"] for i in items] == ["c1"]
+
+
+async def test_an_extension_is_shown_and_found(rig: Rig) -> None:
+    await rig.store.run(lambda tx: tx.calls.add(call("c9", caller="4711", minute=9)))
+    items = (await rig.get("/api/v1/calls?caller=47-11")).json()["items"]
+    assert [(i["id"], i["caller"]) for i in items] == [("c9", "4711")]
 
 
 async def test_a_position_counts_those_who_do_not_match_the_search(rig: Rig) -> None:
@@ -183,6 +189,16 @@ async def test_an_agents_phone_can_be_set_up(rig: Rig) -> None:
         "transport": "udp",
         "uri": "sip:anna@127.0.0.1:5060",
     }
+
+
+async def test_a_call_is_ended_once(rig: Rig) -> None:
+    ended = (await rig.post("/api/v1/calls/c1/hang-up")).json()
+    assert (ended["id"], ended["state"], ended["end_reason"]) == ("c1", "ended", "ended_by_staff")
+    assert (ended["ended_at"], ended["position"]) == ("2026-01-31T09:20:00Z", None)
+    assert (await rig.get("/api/v1/calls/c2")).json()["position"] == 1
+    refused = (await rig.post("/api/v1/calls/c1/hang-up", 409)).json()["error"]
+    assert refused == {"code": "refused", "message": "call c1 has ended already"}
+    assert (await rig.post("/api/v1/calls/none/hang-up", 404)).json()["error"]["code"] == "not_found"
 
 
 @pytest.mark.parametrize(
