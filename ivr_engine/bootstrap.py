@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 import uvloop
+from fastapi import APIRouter
 
 from ivr_engine import keys
 from ivr_engine.acd.desk import AgentDesk
@@ -25,7 +26,7 @@ from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.telephony import AriTelephony
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
-from ivr_engine.errors import ConfigError, ExternalError
+from ivr_engine.errors import ExternalError
 from ivr_engine.guard import Services
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaStorer
@@ -33,26 +34,24 @@ from ivr_engine.messaging.outbox import Outbox
 from ivr_engine.messaging.reconcile import Reconciliation
 from ivr_engine.observability.masking import hide
 from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, watch_loop
-from ivr_engine.ports import Store
+from ivr_engine.ports import SmsProvider, Store
 from ivr_engine.settings import Settings
 from ivr_engine.site.loader import load
 from ivr_engine.site.models import Site
 from ivr_engine.site.prompt_book import PromptBook
 from ivr_engine.site.prompts import render
+from ivr_engine.sms import twilio, twilio_account
 from ivr_engine.sms.simulator import Simulator, SimulatorAccount
 from ivr_engine.speech.espeak import Espeak
-from ivr_engine.store import connect
+from ivr_engine.store import WatchedStore, connect
 from ivr_engine.web.app import create_app
-from ivr_engine.web.handset import handset_router
+from ivr_engine.web.handset import handset_router, no_handset_router
 from ivr_engine.web.health import Check, HealthBoard, disk_check, prompts_check, socket_check, store_check
 from ivr_engine.web.server import listen, serve
 from ivr_engine.web.services import WebServices
 from ivr_engine.web.webhooks import WebhookFront, WebhookServices
 
 log = structlog.get_logger()
-
-SIMULATOR: Final = "simulator"
-"""The SMS provider that needs no account."""
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """How soon the store's thread gives way to the event loop: a tenth of Python's default, because callers
@@ -78,7 +77,7 @@ class Loaded:
 
     site: Site
     prompts: PromptBook
-    store: Store
+    store: WatchedStore
 
 
 def run(settings: Settings) -> int:
@@ -103,8 +102,7 @@ def _load(settings: Settings) -> Loaded:
     settings.state.mkdir(parents=True, exist_ok=True)
     settings.state.chmod(0o700)
     prompts = render(site, settings.prompts, settings.sounds, Espeak(), _say_progress)
-    url = settings.database_url or f"sqlite:///{(settings.state / 'ivr.db').resolve()}"
-    return Loaded(site, prompts, connect(url))
+    return Loaded(site, prompts, WatchedStore(connect(settings.store_url)))
 
 
 def _say_progress(done: int, of: int) -> None:
@@ -125,7 +123,7 @@ class _Engine:
         self._page = MetricsPage(metrics, store, self._clock)
         self._stop = asyncio.Event()
         self._exit_code = 0
-        self._provider = _provider(settings, loaded.site)
+        self._provider = sms_provider(settings, loaded.site, store)
         self._telephony = _telephony(settings)
         metrics.follow_ari(lambda: dataclasses.asdict(self._telephony.counts))
         self._outbox = Outbox(
@@ -175,6 +173,7 @@ class _Engine:
 
     def _all_services(self) -> dict[str, Callable[[], Awaitable[None]]]:
         return {
+            "store": self._loaded.store.watch,
             "telephony": self._telephone,
             "reception": self._reception.run,
             "line": self._line.run,
@@ -220,11 +219,17 @@ class _Engine:
             health=HealthBoard(self._checks()),
             metrics=self._page.render,
             desk=self._desk,
+            running_calls=self._reception,
             unknown_messages=self._outbox,
             media_folder=_media_folder(self._settings),
             sip_server=self._settings.sip_server,
-            more=(handset_router(self._provider, lambda: self._loaded.site.country),),
+            more=(self._handset(),),
         )
+
+    def _handset(self) -> APIRouter:
+        if isinstance(self._provider, Simulator):
+            return handset_router(self._provider, lambda: self._loaded.site.country)
+        return no_handset_router(self._provider.name)
 
     def _webhook_services(self) -> WebhookServices:
         return WebhookServices(
@@ -279,12 +284,27 @@ def _telephony(settings: Settings) -> AriTelephony:
     )
 
 
-def _provider(settings: Settings, site: Site) -> Simulator:
-    if site.sms.provider != SIMULATOR:
-        raise ConfigError(settings.config, None, f"no SMS provider {site.sms.provider!r}", "use simulator")
+def sms_provider(settings: Settings, site: Site, store: Store) -> SmsProvider:
+    """Raises ``ConfigError`` naming the variable that is missing or wrong."""
+    if site.sms.provider == twilio.NAME:
+        return _twilio(settings, site, store)
     secret = settings.simulator_secret or keys.secret(settings.state, "simulator_secret")
     hide(secret)
     return Simulator(SimulatorAccount(url=settings.simulator_url, secret=secret))
+
+
+def _twilio(settings: Settings, site: Site, store: Store) -> twilio.Twilio:
+    account = twilio_account.account_from_environ(settings.twilio, numbers=(site.sms.sender,))
+    hide(account.auth_token)
+    hide(account.password)
+    for problem in twilio_account.problems(settings.twilio, settings.public_url):
+        log.warning("sms.provider_not_set_up", problem=str(problem))
+
+    async def owner_of(provider_id: str) -> str | None:
+        found = await store.run(lambda tx: tx.messages.by_provider_id(twilio.NAME, provider_id))
+        return found.id if found else None
+
+    return twilio.Twilio(account, owner_of=owner_of)
 
 
 def _api_token(settings: Settings) -> str:

@@ -17,6 +17,15 @@ from ivr_engine.errors import ConfigError
 LogStyle = Literal["auto", "pretty", "json"]
 Transport = Literal["websocket", "http"]
 
+TWILIO_VARIABLES: Final[Mapping[str, str]] = {
+    "TWILIO_ACCOUNT_SID": "account SID at Twilio (AC…), needed where the SMS provider is twilio",
+    "TWILIO_AUTH_TOKEN": "auth token of that account, needed too: Twilio signs its webhooks with it",
+    "TWILIO_API_KEY": "SID of an API key (SK…) to send with instead of the auth token (none)",
+    "TWILIO_API_SECRET": "that API key's secret (none)",
+    "IVR_TWILIO_URL": "Twilio's API, for another region (https://api.twilio.com)",
+}
+"""Twilio's own names for its credentials, which its tools use too; read by ``sms.twilio_account``."""
+
 VARIABLES: Final[Mapping[str, str]] = {
     "IVR_CONFIG": "folder of the site's YAML (config)",
     "IVR_PROMPTS": "folder of the texts and audio (prompts)",
@@ -38,6 +47,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "IVR_WATCHDOG_LIMIT": "seconds after which a silent engine is given up by the watchdog (30)",
     "IVR_LOG": "pretty or json (pretty on a terminal)",
     "IVR_LOG_LEVEL": "debug, info, warning or error (info)",
+    **TWILIO_VARIABLES,
 }
 """Every variable the engine reads, with its meaning and default; ``ivr-engine run --help`` shows it."""
 
@@ -63,9 +73,16 @@ class Settings:
     simulator_url: str = "http://127.0.0.1:8090"
     simulator_secret: str | None = field(default=None, repr=False)
     public_url: str
+    twilio: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Those of ``TWILIO_VARIABLES`` that are set."""
     watchdog_limit_s: float = 30.0
     log: LogStyle = "auto"
     log_level: str = "info"
+
+    @property
+    def store_url(self) -> str:
+        """The database: the one that is named, or SQLite in the state folder. May hold a password."""
+        return self.database_url or f"sqlite:///{(self.state / 'ivr.db').resolve()}"
 
     @property
     def sip_server(self) -> str:
@@ -104,6 +121,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         simulator_url=_url(given, "IVR_SIMULATOR_URL", "http://127.0.0.1:8090"),
         simulator_secret=given.get("IVR_SIMULATOR_SECRET"),
         public_url=_url(given, "IVR_PUBLIC_URL", _local_url(host, port)),
+        twilio={name: given[name] for name in TWILIO_VARIABLES if name in given},
         watchdog_limit_s=_seconds(given, "IVR_WATCHDOG_LIMIT", 30.0),
         log=cast(LogStyle, _choice(given, "IVR_LOG", "auto", ("auto", "pretty", "json"))),
         log_level=_choice(given, "IVR_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),

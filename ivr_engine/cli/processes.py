@@ -16,6 +16,7 @@ from ivr_engine.settings import VARIABLES, Settings, from_environ
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from ivr_engine.errors import ConfigError
     from ivr_engine.site.check import Problem
 
 _VARIABLES = "Settings come from the environment:\n\n" + "\n\n".join(
@@ -64,13 +65,22 @@ def check(
     from ivr_engine.site.check import check as problems_of
 
     here = settings()
-    problems = problems_of(config or here.config, prompts or here.prompts)
+    problems = problems_of(
+        config or here.config, prompts or here.prompts, provider=lambda name: _lacking(name, here)
+    )
     if as_json:
         sys.stdout.write(json.dumps([_as_dict(problem) for problem in problems], indent=2) + "\n")
     else:
         _print_problems(problems)
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise typer.Exit(1)
+
+
+def _lacking(provider: str, here: Settings) -> list[ConfigError]:
+    """What the environment lacks for the SMS provider."""
+    from ivr_engine.sms.twilio_account import problems
+
+    return problems(here.twilio, here.public_url) if provider == "twilio" else []
 
 
 def simulator(

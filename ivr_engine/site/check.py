@@ -5,7 +5,7 @@ Errors keep the engine from starting; warnings are for people to judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -47,11 +47,18 @@ class Problem:
         return f"{where}: {self.severity}: {self.what}; {self.remedy}"
 
 
-def check(config: Path, prompts: Path, music_classes: Iterable[str] | None = None) -> list[Problem]:
+def check(
+    config: Path,
+    prompts: Path,
+    music_classes: Iterable[str] | None = None,
+    provider: Callable[[str], Iterable[ConfigError]] | None = None,
+) -> list[Problem]:
     """All problems of the site in ``config`` with its prompts in ``prompts``, in the order of the files.
 
-    ``music_classes`` are those the telephone system knows; ``None``: not known, not checked. Reads
-    every recording, so it may take a moment; renders nothing.
+    ``music_classes`` are those the telephone system knows; ``None``: not known, not checked.
+    ``provider`` tells what the environment lacks for the SMS provider of that name: warnings, as the
+    files may be checked where the engine does not run. Reads every recording, so it may take a moment;
+    renders nothing.
     """
     reading = read_site(config)
     errors = list(reading.errors)
@@ -63,6 +70,7 @@ def check(config: Path, prompts: Path, music_classes: Iterable[str] | None = Non
         # A queue that is misspelt where it is used is not unused as well.
         warnings += [] if reading.errors else _queues(reading.site, reading.tree)
         warnings += [*_withdrawal(reading.site, lines), *_unused(lines, prompts)]
+        warnings += provider(reading.site.sms.provider) if provider else ()
     found = [_problem(Severity.ERROR, e) for e in errors] + [_problem(Severity.WARNING, w) for w in warnings]
     return sorted(found, key=lambda problem: (problem.file, problem.line or 0))
 

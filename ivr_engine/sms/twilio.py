@@ -36,6 +36,8 @@ from ivr_engine.sms.twilio_list import Listed
 from ivr_engine.sms.twilio_media import MediaFetcher
 from ivr_engine.sms.twilio_webhooks import form_of, understood
 
+NAME: Final = "twilio"
+"""In the site's YAML, in the webhooks' paths, and with each message."""
 UNREACHABLE_RETRY_S: Final = 1.0
 """A refused connection costs nothing: try again soon."""
 FIND_S: Final = 30.0
@@ -78,7 +80,7 @@ class Twilio:
 
     @property
     def name(self) -> str:
-        return "twilio"
+        return NAME
 
     async def close(self) -> None:
         await self._session.close()

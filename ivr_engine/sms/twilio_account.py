@@ -10,17 +10,9 @@ from typing import Final
 from yarl import URL
 
 from ivr_engine.errors import ConfigError
+from ivr_engine.settings import TWILIO_VARIABLES as VARIABLES
 
 TWILIO_URL: Final = "https://api.twilio.com"
-
-VARIABLES: Final[Mapping[str, str]] = {
-    "TWILIO_ACCOUNT_SID": "the Twilio account: AC and 32 hexadecimal digits",
-    "TWILIO_AUTH_TOKEN": "its auth token; Twilio signs its webhooks with it",
-    "TWILIO_API_KEY": "an API key (SK and 32 digits) to send with instead of the auth token (optional)",
-    "TWILIO_API_SECRET": "the API key's secret (optional)",
-    "IVR_TWILIO_URL": f"Twilio's API, where it is not {TWILIO_URL}",
-}
-"""Every variable read here, with its meaning."""
 
 SEND_S: Final = 10.0
 """For the answer to a sent message; when it runs out Twilio may still be at work."""
@@ -29,6 +21,7 @@ LIST_S: Final = 10.0
 MEDIA_BYTES: Final = 16 * 1024 * 1024
 """The largest picture or video fetched."""
 
+_NEEDED: Final = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
 _ACCOUNT = re.compile(r"AC[0-9a-fA-F]{32}")
 _KEY = re.compile(r"SK[0-9a-fA-F]{32}")
 
@@ -54,7 +47,7 @@ class TwilioAccount:
 
 def account_from_environ(environ: Mapping[str, str], *, numbers: tuple[str, ...] = ()) -> TwilioAccount:
     """Raises ``ConfigError`` naming the variable; its value is never repeated."""
-    given = {name: value for name in VARIABLES if (value := environ.get(name, "").strip())}
+    given = _given(environ)
     sid = _needed(given, "TWILIO_ACCOUNT_SID")
     if not _ACCOUNT.fullmatch(sid):
         raise ConfigError(
@@ -70,10 +63,36 @@ def account_from_environ(environ: Mapping[str, str], *, numbers: tuple[str, ...]
     return TwilioAccount(sid=sid, auth_token=token, user=user, password=password, numbers=numbers, url=url)
 
 
+def problems(environ: Mapping[str, str], public_url: str) -> list[ConfigError]:
+    """What keeps texts from going out or coming in, all of it at once; ``public_url`` is where Twilio is told
+    to reach the engine."""
+    given = _given(environ)
+    found = [_not_set(name) for name in _NEEDED if name not in given]
+    if not found:
+        try:
+            account_from_environ(given)
+        except ConfigError as error:
+            found.append(error)
+    if not public_url.startswith("https://"):
+        what = f"is no https address ({public_url}): Twilio cannot bring delivery reports and answers"
+        remedy = "set it to the address at which Twilio reaches this engine, like https://calls.example.org"
+        found.append(ConfigError("IVR_PUBLIC_URL", None, what, remedy))
+    return found
+
+
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    """An empty variable counts as not set."""
+    return {name: value for name in VARIABLES if (value := environ.get(name, "").strip())}
+
+
 def _needed(given: Mapping[str, str], name: str) -> str:
     if name not in given:
-        raise ConfigError(name, None, "is not set", f"set it to {VARIABLES[name]}")
+        raise _not_set(name)
     return given[name]
+
+
+def _not_set(name: str) -> ConfigError:
+    return ConfigError(name, None, "is not set", f"set it ({VARIABLES[name]}); see docs/twilio.md")
 
 
 def _address(text: str) -> str:

@@ -107,6 +107,23 @@ def handset_router(handset: Handset, country: Callable[[], str]) -> APIRouter:
     return router
 
 
+def no_handset_router(provider: str) -> APIRouter:
+    """In its place where texts go to real phones: says so, rather than that there is no such address."""
+    router = APIRouter(prefix="/handset", tags=["handset"])
+
+    @router.get("/{number}/messages", summary="Only with the SMS simulator")
+    @router.post("/{number}/messages", include_in_schema=False)
+    async def nobody(number: PhoneNumber) -> HandsetMessages:
+        """The phone is the caller's own where the SMS provider is not the simulator."""
+        raise Refused(
+            f"handsets are part of the SMS simulator, and here texts go by {provider}: "
+            "use a real phone, or set 'provider: simulator' in sms.yaml",
+            missing=True,
+        )
+
+    return router
+
+
 async def _letter(request: Request) -> tuple[_Letter, list[tuple[str, bytes]]]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ivr_engine.errors import ConfigError
-from ivr_engine.settings import VARIABLES, from_environ
+from ivr_engine.settings import TWILIO_VARIABLES, VARIABLES, from_environ
 
 
 def test_an_empty_environment_is_a_checkout_on_one_machine() -> None:
@@ -30,7 +30,9 @@ def test_every_variable_is_read() -> None:
     assert (here.http_port, here.sip_port, here.log, here.log_level) == (81, 82, "json", "debug")
     assert (here.ari_url, here.watchdog_limit_s) == ("http://ivr-ari-url:1", 12.5)
     shown = repr(here)
-    for name in ("IVR_API_TOKEN", "IVR_ARI_PASSWORD", "IVR_SIMULATOR_SECRET"):
+    assert here.twilio == {name: values[name] for name in TWILIO_VARIABLES}
+    secrets = ("TWILIO_AUTH_TOKEN", "TWILIO_API_SECRET")
+    for name in ("IVR_API_TOKEN", "IVR_ARI_PASSWORD", "IVR_SIMULATOR_SECRET", *secrets):
         assert f"value-of-{name}" not in shown
 
 

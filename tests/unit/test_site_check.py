@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import struct
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ivr_engine.errors import ConfigError
 from ivr_engine.site.check import Problem, Severity, check
+from ivr_engine.sms.twilio_account import problems
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,8 +34,8 @@ class Folder:
         lines = (self.config.parent / name).read_text().splitlines()
         return next(i for i, line in enumerate(lines, 1) if fragment in line)
 
-    def check(self, **more: set[str]) -> list[Problem]:
-        return check(self.config, self.prompts, **more)
+    def check(self, *, music_classes: set[str] | None = None) -> list[Problem]:
+        return check(self.config, self.prompts, music_classes)
 
 
 @pytest.fixture
@@ -324,3 +327,35 @@ def test_mistakes_of_settings_and_of_syntax_are_problems_too(folder: Folder) -> 
     ]
     folder.change("config/site.yaml", "country: Germany", "\tcountry: DE")
     assert folder.check()[0].what == "a tab is used for indentation"
+
+
+# ── the SMS provider's part of the environment ───────────────────────────────────────────────────
+
+
+def lacking(environ: dict[str, str], public_url: str) -> Callable[[str], list[ConfigError]]:
+    return lambda name: problems(environ, public_url) if name == "twilio" else []
+
+
+def test_the_simulator_needs_nothing(folder: Folder) -> None:
+    assert check(folder.config, folder.prompts, provider=lacking({}, "http://127.0.0.1:8080")) == []
+
+
+def test_what_twilio_lacks_is_named_and_is_no_error_of_the_files(folder: Folder) -> None:
+    folder.change("config/sms.yaml", "provider: simulator", "provider: twilio")
+    found = check(folder.config, folder.prompts, provider=lacking({}, "http://127.0.0.1:8080"))
+    assert [(p.severity, p.file) for p in found] == [
+        (Severity.WARNING, "IVR_PUBLIC_URL"),
+        (Severity.WARNING, "TWILIO_ACCOUNT_SID"),
+        (Severity.WARNING, "TWILIO_AUTH_TOKEN"),
+    ]
+    assert "no https address" in found[0].what
+    assert "docs/twilio.md" in found[1].remedy
+
+
+def test_a_wrong_account_is_named_and_a_right_one_is_in_order(folder: Folder) -> None:
+    folder.change("config/sms.yaml", "provider: simulator", "provider: twilio")
+    environ = {"TWILIO_ACCOUNT_SID": "SK1", "TWILIO_AUTH_TOKEN": "secret token"}
+    [wrong] = check(folder.config, folder.prompts, provider=lacking(environ, "https://calls.example.org"))
+    assert (wrong.severity, wrong.file) == (Severity.WARNING, "TWILIO_ACCOUNT_SID")
+    environ["TWILIO_ACCOUNT_SID"] = "AC" + "0" * 32
+    assert check(folder.config, folder.prompts, provider=lacking(environ, "https://calls.example.org")) == []

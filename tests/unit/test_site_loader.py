@@ -132,7 +132,7 @@ def test_the_example_is_what_the_journey_needs() -> None:
             "is not a number that exists",
             "digits",
         ),
-        ("  sender:", "  provider: twlio\n  sender:", "twlio", "'twlio' is not known", "simulator"),
+        ("  sender:", "  provider: twlio\n  sender:", "twlio", "'twlio' is not known", "mean 'twilio'?"),
         ("country: DE", "country: Germany", "country:", "'Germany' is not a country code", "DE"),
         ("country: DE", "country: XX", "country:", "there is no country 'XX'", "ISO 3166"),
         ("  text:", "  countries: [AT, QQ]\n  text:", "QQ", "there is no country 'QQ'", "ISO 3166"),

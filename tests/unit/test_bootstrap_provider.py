@@ -1,0 +1,102 @@
+"""Which SMS provider an engine gets, and what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from ivr_engine.bootstrap import sms_provider
+from ivr_engine.domain.messages import outbound
+from ivr_engine.errors import ConfigError
+from ivr_engine.observability.masking import HIDDEN, clean
+from ivr_engine.ports import Accepted, NotListed, Store
+from ivr_engine.settings import from_environ
+from ivr_engine.site.loader import load
+from ivr_engine.site.models import Site
+from ivr_engine.sms.simulator import Simulator
+from ivr_engine.sms.twilio import Twilio
+from ivr_engine.store import connect
+from ivr_engine.web import errors
+from ivr_engine.web.handset import no_handset_router
+from tests.contract.fake_twilio import SID, TOKEN, twilio_world
+from tests.contract.sms_worlds import PHONE
+
+ROOT = Path(__file__).parents[2]
+TWILIO = {"TWILIO_ACCOUNT_SID": SID, "TWILIO_AUTH_TOKEN": TOKEN, "IVR_PUBLIC_URL": "https://a.example"}
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    it = connect("sqlite://")
+    yield it
+    await it.close()
+
+
+@pytest.fixture
+def site() -> Site:
+    return load(ROOT / "config")
+
+
+def by_twilio(site: Site) -> Site:
+    return site.model_copy(update={"sms": site.sms.model_copy(update={"provider": "twilio"})})
+
+
+async def test_the_example_sends_to_the_simulator(store: Store, site: Site, tmp_path: Path) -> None:
+    provider = sms_provider(from_environ({"IVR_STATE": str(tmp_path)}), site, store)
+    assert isinstance(provider, Simulator)
+    await provider.close()
+
+
+async def test_with_twilio_its_secrets_stay_out_of_the_log(store: Store, site: Site) -> None:
+    key = {"TWILIO_API_KEY": "SK" + "1" * 32, "TWILIO_API_SECRET": "the key's own secret"}
+    provider = sms_provider(from_environ({**TWILIO, **key}), by_twilio(site), store)
+    assert isinstance(provider, Twilio)
+    await provider.close()
+    assert clean(f"{TOKEN} and the key's own secret") == f"{HIDDEN} and {HIDDEN}"
+
+
+async def test_without_credentials_the_variable_is_named(store: Store, site: Site) -> None:
+    with pytest.raises(ConfigError, match=r"TWILIO_AUTH_TOKEN: is not set; .*docs/twilio\.md"):
+        sms_provider(from_environ({"TWILIO_ACCOUNT_SID": SID}), by_twilio(site), store)
+
+
+async def test_what_the_store_knows_is_nobody_elses_message(store: Store, site: Site) -> None:
+    """A text alike that the list holds is not taken for one whose answer was lost, when it is another's."""
+    async with twilio_world() as world:
+        sent = outbound(
+            id="m1",
+            sender=site.sms.sender,
+            recipient=PHONE,
+            text="Hello",
+            provider="twilio",
+            purpose="wait_time_sms",
+            call_id="c1",
+            now=datetime.now(UTC),
+        )
+        taken = await world.provider.send(sent, world.status_url(sent))
+        assert isinstance(taken, Accepted)
+        await store.run(lambda tx: tx.messages.add(replace(sent, provider_id=taken.provider_id)))
+        environ = {**TWILIO, "IVR_TWILIO_URL": world.fake.url}
+        provider = sms_provider(from_environ(environ), by_twilio(site), store)
+        try:
+            assert await provider.find(replace(sent, id="m2")) == NotListed()
+        finally:
+            await provider.close()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_without_the_simulator_the_handset_says_what_to_do(method: str) -> None:
+    app = FastAPI()
+    app.include_router(no_handset_router("twilio"))
+    errors.install(app)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://engine") as http:
+        answer = await http.request(method, f"/handset/{PHONE}/messages")
+    assert answer.status_code == 404
+    assert "twilio" in answer.text
+    assert "provider: simulator" in answer.text
