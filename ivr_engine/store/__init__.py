@@ -2,5 +2,6 @@
 
 from ivr_engine.store.store import connect
 from ivr_engine.store.upgrade import upgrade
+from ivr_engine.store.watched import WatchedStore
 
-__all__ = ["connect", "upgrade"]
+__all__ = ["WatchedStore", "connect", "upgrade"]

@@ -136,17 +136,36 @@ class _Again(Exception):
         self.why = why
 
 
+class Server:
+    """What the threads of one engine know of their server together: whose turn to write it is, and whether
+    it was away a moment ago (the first to reach it again tells the others)."""
+
+    def __init__(self) -> None:
+        self.writing: Final = threading.Lock()
+        self._away: tuple[Exception, float] | None = None
+
+    def raise_if_away(self) -> None:
+        """Without asking it again so soon."""
+        away = self._away
+        if away is not None and time.monotonic() < away[1]:
+            raise type(away[0])(str(away[0]))
+
+    def is_away(self, error: Exception) -> None:
+        self._away = error, time.monotonic() + RETRY_CONNECT_S
+
+    def is_there(self) -> None:
+        self._away = None
+
+
 class PostgresRunner:
     """Runs transactions one at a time over one connection, which it opens when first needed and again
     after it broke. Belongs to one thread; the other threads have theirs."""
 
-    def __init__(self, engine: Engine, place: str, writing: threading.Lock) -> None:
+    def __init__(self, engine: Engine, place: str, server: Server) -> None:
         self._engine = engine
         self._place = place
-        self._writing = writing
+        self._server = server
         self._connection: Connection | None = None
-        self._away: Exception | None = None
-        self._away_until = 0.0
 
     def run(self, functions: Sequence[Function]) -> list[Outcome]:
         return [self._outcome(function) for function in functions]
@@ -170,7 +189,7 @@ class PostgresRunner:
         events_until: int | None = None
         met: list[type[Exception]] = []
         while True:
-            turn = _Turn(self._writing)
+            turn = _Turn(self._server.writing)
             try:
                 if met:  # from its beginning, so that nobody else here changes what it reads
                     turn.take()
@@ -221,15 +240,14 @@ class PostgresRunner:
 
     def _open(self) -> Connection:
         if self._connection is None:
-            if self._away is not None and time.monotonic() < self._away_until:
-                raise type(self._away)(str(self._away))
+            self._server.raise_if_away()
             try:
                 self._connection = self._engine.connect()
             except STORE_ERRORS as error:
-                self._away = translated(error, self._place)
-                self._away_until = time.monotonic() + RETRY_CONNECT_S
-                raise self._away from error
-            self._away = None
+                failure = translated(error, self._place)
+                self._server.is_away(failure)
+                raise failure from error
+            self._server.is_there()
         return self._connection
 
     def _undo(self, connection: Connection) -> None:

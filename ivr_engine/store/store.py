@@ -197,7 +197,7 @@ def connect(
         raise
     runner, threads, group_limit = partial(Runner, engine, place), 1, GROUP_LIMIT
     if database.is_postgresql(target):
-        runner = partial(postgresql.PostgresRunner, engine, place, threading.Lock())
+        runner = partial(postgresql.PostgresRunner, engine, place, postgresql.Server())
         threads, group_limit = postgresql.THREADS, 1
     if inline:
         return InlineStore(engine, place, runner())
