@@ -43,7 +43,7 @@ from ivr_engine.site.prompts import render
 from ivr_engine.sms import twilio, twilio_account
 from ivr_engine.sms.simulator import Simulator, SimulatorAccount
 from ivr_engine.speech.espeak import Espeak
-from ivr_engine.store import connect
+from ivr_engine.store import WatchedStore, connect
 from ivr_engine.web.app import create_app
 from ivr_engine.web.handset import handset_router, no_handset_router
 from ivr_engine.web.health import Check, HealthBoard, disk_check, prompts_check, socket_check, store_check
@@ -77,7 +77,7 @@ class Loaded:
 
     site: Site
     prompts: PromptBook
-    store: Store
+    store: WatchedStore
 
 
 def run(settings: Settings) -> int:
@@ -102,8 +102,7 @@ def _load(settings: Settings) -> Loaded:
     settings.state.mkdir(parents=True, exist_ok=True)
     settings.state.chmod(0o700)
     prompts = render(site, settings.prompts, settings.sounds, Espeak(), _say_progress)
-    url = settings.database_url or f"sqlite:///{(settings.state / 'ivr.db').resolve()}"
-    return Loaded(site, prompts, connect(url))
+    return Loaded(site, prompts, WatchedStore(connect(settings.store_url)))
 
 
 def _say_progress(done: int, of: int) -> None:
@@ -174,6 +173,7 @@ class _Engine:
 
     def _all_services(self) -> dict[str, Callable[[], Awaitable[None]]]:
         return {
+            "store": self._loaded.store.watch,
             "telephony": self._telephone,
             "reception": self._reception.run,
             "line": self._line.run,

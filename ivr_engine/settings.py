@@ -80,6 +80,11 @@ class Settings:
     log_level: str = "info"
 
     @property
+    def store_url(self) -> str:
+        """The database: the one that is named, or SQLite in the state folder. May hold a password."""
+        return self.database_url or f"sqlite:///{(self.state / 'ivr.db').resolve()}"
+
+    @property
     def sip_server(self) -> str:
         """``host:port`` for an agent's phone."""
         return f"127.0.0.1:{self.sip_port}"
