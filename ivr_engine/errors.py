@@ -6,6 +6,7 @@
     ├── CallEnded            the caller (or the leg asked) is gone: not a fault, ends a coroutine
     │   └── CallMoved        the leg lives on, out of our hands (in the fallback dialplan)
     ├── Refused              the request makes no sense now (unknown call, agent not signed in, …)
+    │   └── QueueRemoved     the configuration has no such queue (any more)
     └── ExternalError        something outside failed: Asterisk, the SMS provider, the disk
         ├── Unreachable      no answer at all, or not in time; may be tried again
         ├── Gone             what we acted on no longer exists (ARI 404)
@@ -75,6 +76,14 @@ class Refused(IvrError):
         self.reason = reason
         self.missing = missing
         super().__init__(reason)
+
+
+class QueueRemoved(Refused):
+    """The configuration has no queue ``queue``; a call may outlive its queue's place in it."""
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        super().__init__(f"queue {queue} is not in the configuration", missing=True)
 
 
 class ExternalError(IvrError):

@@ -4,6 +4,9 @@
 *The engine is stopping* (cancellation): nothing is touched; the next engine takes the call over.
 *A bug*: logged, and the caller is sent to the fallback dialplan, never hung up on.
 
+A caller whose queue was taken out of the configuration can be served by nobody: they are told so, and the
+call ends.
+
 A caller whom the watchdog sent to the fallback while this engine was cut off is not gone: the call stays
 open and keeps its place until an engine is offered it again. And when something outside fails (Asterisk or
 the store does not answer), nothing ends: the caller hears music while the engine waits, and goes on from
@@ -31,10 +34,11 @@ from ivr_engine.errors import (
     Gone,
     NotInStasis,
     NotUp,
+    QueueRemoved,
     Refused,
     Rejected,
 )
-from ivr_engine.ports import Leg, Tx
+from ivr_engine.ports import Failed, Leg, Prompt, Tx
 
 log = structlog.get_logger()
 
@@ -69,6 +73,8 @@ async def supervise(house: House, leg: Leg, call: Call) -> Ending:
             return Ending.IN_FALLBACK
         except CallEnded:
             await caller_gone(house, call.id)
+        except QueueRemoved as error:
+            await _apologise(house, leg, call, error)
         except Exception as error:
             log.exception("call.fault", remedy="the caller was sent to the fallback; report this trace")
             await _send_to_fallback(house, leg)
@@ -120,6 +126,32 @@ async def caller_gone(house: House, call_id: str, reason: EndReason = EndReason.
 
 async def _agent_hung_up(house: House, leg: Leg, call_id: str) -> None:
     await caller_gone(house, call_id, EndReason.AGENT_HUNG_UP)
+    await _insist("call.not_hung_up", leg.hang_up)
+
+
+async def _apologise(house: House, leg: Leg, call: Call, error: QueueRemoved) -> None:
+    log.error("call.queue_removed", queue=error.queue, remedy="take a queue out when nobody waits in it")
+    await caller_gone(house, call.id, EndReason.QUEUE_REMOVED)
+    await _say_and_hang_up(leg, house.prompts.get(call.language, "apology"))
+
+
+async def turn_away(house: House, leg: Leg) -> None:
+    """The number dialled leads nowhere: say so and hang up."""
+    await _say_and_hang_up(leg, house.prompts.get(house.site.default_language, "not_in_service"))
+
+
+async def _say_and_hang_up(leg: Leg, prompt: Prompt) -> None:
+    """Last words; whatever keeps them from being heard, the call is hung up."""
+    try:
+        await leg.answer()
+        await leg.stop_playing()
+        heard = await leg.play([prompt])
+        if isinstance(heard, Failed):
+            log.error("prompt.not_heard", prompt=prompt.name, why=heard.why)
+    except CallEnded:
+        return
+    except ExternalError as error:
+        log.error("prompt.not_heard", prompt=prompt.name, why=str(error))
     await _insist("call.not_hung_up", leg.hang_up)
 
 

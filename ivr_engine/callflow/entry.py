@@ -10,7 +10,7 @@ from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import CallAdopted, CallStarted, QueueEntered
 from ivr_engine.domain.numbers import shown_caller
 from ivr_engine.errors import Refused
-from ivr_engine.ports import Arrival, Leg, Tx
+from ivr_engine.ports import Arrival, Tx
 
 
 async def register(house: House, arrival: Arrival) -> Call:
@@ -47,13 +47,6 @@ def _welcome(tx: Tx, newcomer: Call) -> Call:
         QueueEntered(newcomer.queue, tx.calls.ahead(newcomer) + 1),
     )
     return newcomer
-
-
-async def turn_away(house: House, leg: Leg) -> None:
-    """The number dialled leads nowhere: say so and hang up."""
-    await leg.answer()
-    await leg.play([house.prompts.get(house.site.default_language, "not_in_service")])
-    await leg.hang_up()
 
 
 def _newcomer(house: House, arrival: Arrival, call_id: str, now: datetime) -> Call:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Final
 
 import structlog
 
-from ivr_engine.callflow.endings import Ending, caller_gone, supervise
-from ivr_engine.callflow.entry import register, turn_away
+from ivr_engine.callflow.endings import Ending, caller_gone, supervise, turn_away
+from ivr_engine.callflow.entry import register
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, EndReason
 from ivr_engine.domain.events import AgentChanged, CallAdopted
@@ -80,8 +79,7 @@ class Reception:
             call = await register(self._house, arrival)
         except Refused as error:
             log.error("call.turned_away", caller=masked(arrival.caller), error=str(error))
-            with suppress(CallEnded):
-                await turn_away(self._house, arrival.leg)
+            await turn_away(self._house, arrival.leg)
             return
         except ExternalError as error:
             log.error("call.not_taken", caller=masked(arrival.caller), error=str(error))

@@ -40,6 +40,7 @@ class EndReason(StrEnum):
     CALLER_HUNG_UP = "caller_hung_up"
     AGENT_HUNG_UP = "agent_hung_up"
     GONE_DURING_OUTAGE = "gone_during_outage"
+    QUEUE_REMOVED = "queue_removed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The admin's YAML as frozen, validated values, and what follows from them for one queue.
 
 Globals and what a queue sets differently are merged here, so that a call only asks ``site.rules_for(queue)``.
-Every method is pure. A queue that the site does not know (any more) raises ``Refused``, but for what the end
-of a call needs: a call may outlive its queue's place in the configuration.
+Every method is pure. A queue that the site does not know (any more) raises ``QueueRemoved``, but for what the
+end of a call needs: a call may outlive its queue's place in the configuration.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ivr_engine.domain.consent import OfferRules
-from ivr_engine.errors import Refused
+from ivr_engine.errors import QueueRemoved
 
 LANGUAGE_PATTERN: Final = r"^[a-z]{2}(-[A-Z]{2})?$"
 NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,39}$"
@@ -118,11 +118,11 @@ class Site(Settings):
     agents: dict[Name, AgentSettings] = {}
 
     def queue(self, name: str) -> Queue:
-        """The queue of that name; ``Refused(missing)`` when the site has none."""
+        """The queue of that name; ``QueueRemoved`` when the site has none."""
         try:
             return self.queues[name]
         except KeyError:
-            raise Refused(f"queue {name} is not in the configuration", missing=True) from None
+            raise QueueRemoved(name) from None
 
     def rules_for(self, queue: str) -> OfferRules:
         """Whether and to whom callers in ``queue`` are offered the wait-time SMS.
