@@ -219,6 +219,7 @@ class _Engine:
             health=HealthBoard(self._checks()),
             metrics=self._page.render,
             desk=self._desk,
+            running_calls=self._reception,
             unknown_messages=self._outbox,
             media_folder=_media_folder(self._settings),
             sip_server=self._settings.sip_server,

@@ -7,6 +7,9 @@
 A caller whose queue was taken out of the configuration can be served by nobody: they are told so, and the
 call ends.
 
+*Somebody of the staff ends the call* at any time, by the API: that is stored first, then both are hung up on.
+Its coroutine learns of it by the hang-up, or in the store, whichever comes first.
+
 A caller whom the watchdog sent to the fallback while this engine was cut off is not gone: the call stays
 open and keeps its place until an engine is offered it again. And when something outside fails (Asterisk or
 the store does not answer), nothing ends: the caller hears music while the engine waits, and goes on from
@@ -75,12 +78,27 @@ async def supervise(house: House, leg: Leg, call: Call) -> Ending:
             await caller_gone(house, call.id)
         except QueueRemoved as error:
             await _apologise(house, leg, call, error)
+        except Refused as error:
+            if not await _has_ended(house, call.id):
+                return await _fault(house, leg, call.id, error)
+            await caller_gone(house, call.id)
+            await _insist("call.not_hung_up", leg.hang_up)
         except Exception as error:
-            log.exception("call.fault", remedy="the caller was sent to the fallback; report this trace")
-            await _send_to_fallback(house, leg)
-            await _leave_in_fallback(house, call.id, error)
-            return Ending.IN_FALLBACK
+            return await _fault(house, leg, call.id, error)
         return Ending.GONE
+
+
+async def _has_ended(house: House, call_id: str) -> bool:
+    """The staff ended it while its coroutine was at something else: no fault."""
+    call = await _insist("call.not_read", lambda: house.store.run(lambda tx: tx.calls.get(call_id)))
+    return call.ended_at is not None
+
+
+async def _fault(house: House, leg: Leg, call_id: str, error: Exception) -> Ending:
+    log.exception("call.fault", remedy="the caller was sent to the fallback; report this trace")
+    await _send_to_fallback(house, leg)
+    await _leave_in_fallback(house, call_id, error)
+    return Ending.IN_FALLBACK
 
 
 async def _through_outages(house: House, leg: Leg, call: Call) -> None:
@@ -153,6 +171,30 @@ async def _say_and_hang_up(leg: Leg, prompt: Prompt) -> None:
     except ExternalError as error:
         log.error("prompt.not_heard", prompt=prompt.name, why=str(error))
     await _insist("call.not_hung_up", leg.hang_up)
+
+
+async def end_by_staff(house: House, call_id: str) -> Call:
+    """Store the end of an open call, in whatever state it is; ``hang_up_both`` is what must follow.
+
+    Raises ``Refused`` when there is no such call, or when it has ended.
+    """
+
+    def write(tx: Tx) -> Call:
+        if tx.calls.get(call_id).ended_at is not None:
+            raise Refused(f"call {call_id} has ended already")
+        return _end(house, call_id, EndReason.ENDED_BY_STAFF)(tx)
+
+    ended = await house.store.run(write)
+    log.info("call.ended", call=call_id, reason=ended.end_reason)
+    return ended
+
+
+async def hang_up_both(house: House, ended: Call) -> None:
+    """Caller and agent of a call that has ended, wherever its channels are, also when they are gone."""
+    await _insist("call.not_hung_up", lambda: house.telephony.end_leg(ended.channel_id))
+    if ended.offer_id is not None:
+        await _clear_away(house, ended.offer_id)
+        house.line.agent_changed()
 
 
 def _end(house: House, call_id: str, reason: EndReason) -> Callable[[Tx], Call]:

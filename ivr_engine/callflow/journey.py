@@ -5,13 +5,15 @@ from __future__ import annotations
 from ivr_engine.callflow import agent, waiting
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter
+from ivr_engine.errors import Refused
 from ivr_engine.ports import Leg
 
 
 async def journey(house: House, leg: Leg, call: Call) -> None:
     """Live through the call from the chapter its row names: a new call and one taken over alike.
 
-    Returns when the agent has hung up; raises ``CallEnded`` when the caller has.
+    Returns when the agent has hung up; raises ``CallEnded`` when the caller has, ``Refused`` when the call
+    was ended by others meanwhile.
     """
     await leg.answer()
     if call.chapter is Chapter.TALKING:
@@ -33,4 +35,6 @@ async def _wait_for_agent(house: House, leg: Leg, call: Call) -> Call:
                 call = await agent.ring(house, leg, call)
             if call.chapter is Chapter.CONNECTING:
                 call = await agent.connect(house, leg, call)
+            if call.chapter is Chapter.ENDED:
+                raise Refused(f"call {call.id} has ended: nobody can be connected")
     return call

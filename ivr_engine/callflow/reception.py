@@ -13,7 +13,14 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.callflow.endings import Ending, caller_gone, supervise, turn_away
+from ivr_engine.callflow.endings import (
+    Ending,
+    caller_gone,
+    end_by_staff,
+    hang_up_both,
+    supervise,
+    turn_away,
+)
 from ivr_engine.callflow.entry import register
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, EndReason
@@ -34,6 +41,7 @@ class Reception:
     def __init__(self, house: House) -> None:
         self._house = house
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
         self._settled = False
         self._one_at_a_time = asyncio.Lock()
 
@@ -44,9 +52,25 @@ class Reception:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._take_arrivals(group), name="arrivals")
-            group.create_task(self._reconcile_on_connect(group), name="reconciliation")
-            group.create_task(self._sweep(group), name="sweep")
+            self._group = group
+            try:
+                group.create_task(self._take_arrivals(group), name="arrivals")
+                group.create_task(self._reconcile_on_connect(group), name="reconciliation")
+                await self._sweep(group)
+            finally:
+                self._group = None
+
+    async def hang_up(self, call_id: str) -> Call:
+        """End an open call at the staff's word: returns when that is stored, the hang-up follows at once.
+
+        Raises ``Refused`` when there is no such call, or when it has ended.
+        """
+        ended = await end_by_staff(self._house, call_id)
+        if self._group is None:
+            self._settled = False  # looked after by the next sweep, as what a crash leaves
+        else:
+            self._group.create_task(self._apart(hang_up_both(self._house, ended)), name=f"hang up {call_id}")
+        return ended
 
     # ── new calls ────────────────────────────────────────────────────────────────────────────────
 

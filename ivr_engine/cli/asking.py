@@ -14,7 +14,7 @@ Number = Annotated[str | None, typer.Option(help="Only this phone number's")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest")]
 
 agents_app = typer.Typer(help="Agents: list them, sign them in and out, set up their phones.")
-calls_app = typer.Typer(help="Calls: list them, or show one with its timeline.")
+calls_app = typer.Typer(help="Calls: list them, show one with its timeline, or end one.")
 messages_app = typer.Typer(help="Text messages; and deciding about those nobody can tell were sent.")
 
 
@@ -151,6 +151,12 @@ def show_call(call_id: str, as_json: AsJson = False) -> None:
         return
     show.facts(call, _CALL | _MORE)
     show.table(call["timeline"], {"at": "at", "kind": "what", "detail": ""}, "nothing has happened yet")
+
+
+@calls_app.command("hang-up")
+def hang_up(call_id: str, as_json: AsJson = False) -> None:
+    """End a call, whatever its state: caller and agent are hung up on."""
+    _one(post(f"{API}/calls/{quote(call_id, safe='')}/hang-up"), as_json, _CALL | _MORE)
 
 
 # ── messages ─────────────────────────────────────────────────────────────────────────────────────

@@ -41,6 +41,7 @@ class EndReason(StrEnum):
     AGENT_HUNG_UP = "agent_hung_up"
     GONE_DURING_OUTAGE = "gone_during_outage"
     QUEUE_REMOVED = "queue_removed"
+    ENDED_BY_STAFF = "ended_by_staff"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import Event
 from ivr_engine.domain.waiting import line
 from ivr_engine.ports import Tx
-from ivr_engine.web.errors import ERRORS, MISSING
+from ivr_engine.web.errors import ERRORS, MISSING, NOT_NOW
 from ivr_engine.web.numbers import asked_number
 from ivr_engine.web.services import Services
 from ivr_engine.web.shapes import CallItem, CallWithTimeline, Items, TimelineItem
@@ -54,6 +54,13 @@ async def show_call(services: Services, call_id: str) -> CallWithTimeline:
     return CallWithTimeline(
         **CallItem.of(call, position).model_dump(), timeline=[TimelineItem.of(event) for event in events]
     )
+
+
+@router.post("/{call_id}/hang-up", summary="End a call", responses=MISSING | NOT_NOW)
+async def hang_up(services: Services, call_id: str) -> CallItem:
+    """Whatever its state: caller and agent are hung up on, the agent is free as after any call, and
+    ``end_reason`` is ``ended_by_staff``. 409 when it has ended already."""
+    return CallItem.of(await services.done(services.running_calls.hang_up(call_id)), None)
 
 
 def _places(tx: Tx, calls: list[Call]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Protocol, TypeVar
 from fastapi import APIRouter, Depends, Request
 
 from ivr_engine.domain.agents import Agent
+from ivr_engine.domain.calls import Call
 from ivr_engine.domain.messages import Message
 from ivr_engine.errors import Unreachable
 from ivr_engine.ports import Clock, PhoneAccount, Store, Tx
@@ -29,6 +30,12 @@ class Desk(Protocol):
     async def sign_in(self, name: str) -> Agent: ...
     async def sign_out(self, name: str) -> Agent: ...
     def account(self, name: str) -> PhoneAccount: ...
+
+
+class RunningCalls(Protocol):
+    """Calls not ended. ``Refused`` for one that has, ``Refused(missing)`` for one that never was."""
+
+    async def hang_up(self, call_id: str) -> Call: ...
 
 
 class UnknownMessages(Protocol):
@@ -56,6 +63,7 @@ class WebServices:
     health: HealthBoard
     metrics: Callable[[], Awaitable[bytes]]
     desk: Desk
+    running_calls: RunningCalls
     unknown_messages: UnknownMessages
     media_folder: Path
     sip_server: str

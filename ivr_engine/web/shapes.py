@@ -81,7 +81,9 @@ class CallItem(BaseModel):
     ticket_id: str | None
     answered_at: datetime | None = Field(description="When an agent was connected")
     ended_at: datetime | None
-    end_reason: str | None
+    end_reason: str | None = Field(
+        description="caller_hung_up, agent_hung_up, ended_by_staff, gone_during_outage or queue_removed"
+    )
 
     @classmethod
     def of(cls, call: Call, position: int | None) -> CallItem:

@@ -114,6 +114,12 @@ def test_a_call_is_shown_with_its_timeline() -> None:
     assert "consent_given outcome allowed, key 1" in shown
 
 
+def test_a_call_is_ended_by_command() -> None:
+    assert "why ended_by_staff" in words(run("calls", "hang-up", "c1"))
+    assert json.loads(run("calls", "hang-up", "c2", "--json"))["state"] == "ended"
+    assert [c["id"] for c in json.loads(run("calls", "--json", "--open"))["items"]] == ["c3"]
+
+
 def test_agents_by_command() -> None:
     assert "anna Anna offline - support" in words(run("agents"))
     assert "state available" in words(run("agents", "sign-in", "anna"))
@@ -167,6 +173,7 @@ def failing(*arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     ("arguments", "sentence"),
     [
         (("calls", "show", "none"), "none"),
+        (("calls", "hang-up", "none"), "none"),
         (("agents", "sign-in", "nobody"), "no agent nobody"),
         (("agents", "sign-out", "bert"), "the contact must end first"),
         (("agents", "phone", "../x"), "ivr-engine: "),

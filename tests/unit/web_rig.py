@@ -11,7 +11,7 @@ import httpx2
 from fastapi import FastAPI
 
 from ivr_engine.domain.agents import Agent, AgentState
-from ivr_engine.domain.calls import Call, Chapter
+from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.consent import Consent, ConsentRecord, WaitTimeSmsStatus
 from ivr_engine.domain.events import CallStarted, ConsentGiven
 from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, MessageStatus
@@ -84,6 +84,23 @@ class FakeDesk:
         return await self._store.run(write)
 
 
+class FakeReception:
+    """Ends calls in the store, as the real one does."""
+
+    def __init__(self, store: Store, clock: FixedClock) -> None:
+        self._store, self._clock = store, clock
+
+    async def hang_up(self, call_id: str) -> Call:
+        def write(tx: Tx) -> Call:
+            call = tx.calls.get(call_id)
+            if call.ended_at is not None:
+                raise Refused(f"call {call_id} has ended already")
+            tx.calls.save(call.ended(EndReason.ENDED_BY_STAFF, self._clock.now()))
+            return tx.calls.get(call_id)
+
+        return await self._store.run(write)
+
+
 class FakeOutbox:
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -143,6 +160,7 @@ def make(media: Path, *, checks: tuple[Check, ...] | None = None, store: Store |
         health=HealthBoard((store_check(store),) if checks is None else checks),
         metrics=MetricsPage(Metrics(), store, clock).render,
         desk=FakeDesk(store, clock),
+        running_calls=FakeReception(store, clock),
         unknown_messages=FakeOutbox(store),
         media_folder=media,
         sip_server="127.0.0.1:5060",
