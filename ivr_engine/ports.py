@@ -231,19 +231,27 @@ class Telephony(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider has the message under ``provider_id``."""
+    """The provider has the message under ``provider_id``.
+
+    Where it could not deliver it (``undelivered``, ``failed``): ``error_code`` says why, and
+    ``retry_after_s`` when another try may do better; ``None``: none will.
+    """
 
     provider_id: str
     status: MessageStatus = MessageStatus.ACCEPTED
+    error_code: str | None = None
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NotTaken:
-    """The provider certainly did not take the message. ``retry_after_s`` is ``None``: never retry."""
+    """The provider certainly did not take the message. ``retry_after_s`` is ``None``: never retry.
+    ``this_one_only``: the reason is the recipient's; other messages need not wait."""
 
     code: str
     reason: str
     retry_after_s: float | None = None
+    this_one_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,12 +296,14 @@ class InboundSms:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """What became of a message of ours. ``message_id`` is ours, from the callback's URL, if there."""
+    """What became of a message of ours. ``message_id`` is ours, from the callback's URL, if there;
+    ``error_code`` and ``retry_after_s`` as in ``Accepted``."""
 
     provider_id: str
     status: MessageStatus
     message_id: str | None = None
     error_code: str | None = None
+    retry_after_s: float | None = None
 
 
 class SmsProvider(Protocol):

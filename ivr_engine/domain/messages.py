@@ -7,7 +7,7 @@ itself; so a status only ever moves forward, and a final one stays.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -74,7 +74,8 @@ class Message:
 
     ``purpose`` says why it exists (``wait_time_sms``, ``reply``). ``attempts`` counts requests to the
     provider; ``next_attempt_at`` is when a worker looks at it again (``None``: nothing to do).
-    ``error_code`` is the provider's own.
+    ``error_code`` is the provider's own. ``retry_of``: the message that could not be delivered and is sent
+    once more as this one.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Message:
     attempts: int = 0
     next_attempt_at: datetime | None = None
     error_code: str | None = None
+    retry_of: str | None = None
 
     def moved(self, status: MessageStatus, now: datetime, *, error_code: str | None = None) -> Message:
         """The message after a report of ``status``; unchanged when that report is old news."""
@@ -106,6 +108,30 @@ class Message:
             error_code=error_code or self.error_code,
             next_attempt_at=None,
         )
+
+
+def once_more(message: Message, after_s: float, *, id: str, now: datetime) -> Message | None:
+    """The message to send in place of one that could not be delivered, ``after_s`` seconds from now.
+
+    ``None`` for one that is such a second try itself: a third one is spam.
+    """
+    if (
+        message.status not in (MessageStatus.UNDELIVERED, MessageStatus.FAILED)
+        or message.retry_of is not None
+    ):
+        return None
+    return replace(
+        message,
+        id=id,
+        status=MessageStatus.QUEUED,
+        created_at=now,
+        updated_at=now,
+        provider_id=None,
+        attempts=0,
+        next_attempt_at=now + timedelta(seconds=after_s),
+        error_code=None,
+        retry_of=message.id,
+    )
 
 
 def outbound(

@@ -22,7 +22,7 @@ from ivr_engine.domain.tickets import comment_from
 from ivr_engine.errors import Refused
 from ivr_engine.messaging import settling
 from ivr_engine.messaging.metrics import DOUBLED
-from ivr_engine.messaging.outbox import keep
+from ivr_engine.messaging.outbox import keep, send_once_more
 from ivr_engine.ports import InboundSms, StatusReport, Tx
 
 _log = structlog.get_logger()
@@ -92,6 +92,7 @@ def status_reported(tx: Tx, report: StatusReport, provider: str, now: datetime) 
         return None
     after = settling.after_report(message, report.status, report.provider_id, report.error_code, now)
     keep(tx, message, after, now)
+    send_once_more(tx, message, after, report.retry_after_s, now)
     return after if after.status is not message.status else None
 
 

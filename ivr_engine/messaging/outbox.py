@@ -9,6 +9,7 @@ settled by the provider's callback or list before anything is sent again (``sett
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,9 +18,10 @@ from urllib.parse import quote
 
 import structlog
 
-from ivr_engine.domain.events import MessageStatusChanged
-from ivr_engine.domain.messages import Message, MessageStatus
+from ivr_engine.domain.events import MessageQueued, MessageStatusChanged
+from ivr_engine.domain.messages import Message, MessageStatus, once_more
 from ivr_engine.domain.numbers import masked
+from ivr_engine.domain.tickets import comment_from
 from ivr_engine.errors import ExternalError, Refused
 from ivr_engine.messaging import settling
 from ivr_engine.messaging.provider_gate import PROBE_FIRST_S, ProviderGate
@@ -260,6 +262,8 @@ class Outbox:
             if isinstance(result, Accepted) and _taken(tx, after, result):
                 after = before.moved(MessageStatus.UNKNOWN, now, error_code=settling.CONFLICT)
             keep(tx, before, after, now)
+            if isinstance(result, Accepted):
+                send_once_more(tx, before, after, result.retry_after_s, now)
             return after if after.status is not before.status else None
 
         for pause in _STORE_RETRIES_S:
@@ -323,6 +327,22 @@ def keep(tx: Tx, before: Message, after: Message, now: datetime) -> Message:
     if after.status is not before.status:
         tx.events.add(now, after.call_id, MessageStatusChanged(after.id, after.status, after.error_code))
     return after
+
+
+def send_once_more(
+    tx: Tx, before: Message, after: Message, retry_after_s: float | None, now: datetime
+) -> None:
+    """A message has just turned out as not deliverable, for a reason that may pass: a second one takes its
+    place, so that what became of the first stays to be seen, and its late callbacks mean nothing to it."""
+    if retry_after_s is None or after.status is before.status:
+        return
+    second = once_more(after, retry_after_s, id=uuid.uuid4().hex, now=now)
+    if second is None:
+        return
+    tx.messages.add(second)
+    tx.events.add(now, second.call_id, MessageQueued(second.id))
+    if second.ticket_id is not None:
+        tx.tickets.comment(second.ticket_id, comment_from(second))
 
 
 def _taken(tx: Tx, message: Message, result: Accepted) -> bool:

@@ -47,7 +47,7 @@ class ProviderGate:
         return free
 
     def saw(self, result: SendResult, now: datetime) -> None:
-        if isinstance(result, Accepted) or (isinstance(result, NotTaken) and result.retry_after_s is None):
+        if isinstance(result, Accepted) or (isinstance(result, NotTaken) and _about_this_one(result)):
             self._works(now)
             return
         self._troubles += 1
@@ -85,3 +85,8 @@ class ProviderGate:
     def _close(self, until: datetime) -> None:
         if self._closed_until is None or until > self._closed_until:
             self._closed_until = until
+
+
+def _about_this_one(result: NotTaken) -> bool:
+    """The provider works: it said no to this message."""
+    return result.retry_after_s is None or result.this_one_only

@@ -167,7 +167,7 @@ def failed(message: Message, code: str, now: datetime) -> Message:
 def _accepted(message: Message, result: Accepted, now: datetime, policy: SettlingPolicy) -> Message:
     if message.status in FINAL and message.provider_id:
         return message
-    moved = after_report(message, result.status, result.provider_id, None, now)
+    moved = after_report(message, result.status, result.provider_id, result.error_code, now)
     if moved.status in FINAL:
         return moved
     return replace(moved, next_attempt_at=_next_refresh(moved, now, policy))

@@ -112,7 +112,7 @@ class Twilio:
             )
         except (*UNREADABLE, Rejected):
             return Unclear("the answer is not understood", processing_over=True)
-        return Accepted(made.sid, made.outcome)
+        return made.accepted()
 
     # ── looking up ───────────────────────────────────────────────────────────────────────────────
 
@@ -140,7 +140,7 @@ class Twilio:
             listed = await self._api.get(sid)
         except Gone:
             return NotListed()
-        return Accepted(listed.sid, listed.outcome)
+        return listed.accepted()
 
     async def _like(self, message: Message) -> FindResult:
         earliest = message.created_at - CLOCKS_DIFFER
@@ -150,7 +150,7 @@ class Twilio:
                 continue
             owner = await self._owner(one.sid)
             if owner == message.id:
-                return Accepted(one.sid, one.outcome)
+                return one.accepted()
             if owner is None:
                 free[one.sid] = one
         if not free:
@@ -161,7 +161,7 @@ class Twilio:
         if not found.text:
             return Unclear("Twilio hides the texts of this account", processing_over=False)
         self._claims.settled(message.id, found.sid)
-        return Accepted(found.sid, found.outcome)
+        return found.accepted()
 
     async def _owner(self, sid: str) -> str | None:
         stored = await self._owner_of(sid) if self._owner_of else None

@@ -29,7 +29,7 @@ from ivr_engine.errors import Gone, Rejected, Unreachable
 from ivr_engine.sms.twilio_account import TWILIO_URL, TwilioAccount
 from ivr_engine.sms.twilio_list import Listed
 from ivr_engine.sms.twilio_media import CONNECT_S, limited
-from ivr_engine.sms.twilio_webhooks import SID, Form
+from ivr_engine.sms.twilio_webhooks import SID, Form, code_of
 
 ANSWER_BYTES: Final = 8 * 1024 * 1024
 """The largest answer read: a page of the longest messages is a tenth of it."""
@@ -258,6 +258,7 @@ def _listed(row: MessageInstance) -> Listed:
         made=_time(row.date_created),
         sent=_time(row.date_sent),
         has_files=str(row.num_media or "0") != "0",
+        error_code=code_of(str(row.error_code or "")),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from ivr_engine.domain.messages import MessageStatus
 from ivr_engine.ports import NotTaken, SendResult, Unclear
 
-CREDENTIALS_RETRY_S: Final = 30.0
+MENDING_RETRY_S: Final = 30.0
 """Wrong or suspended credentials are mended by people, not by trying quickly."""
 QUEUE_FULL_RETRY_S: Final = 30.0
 """Twilio's queue for the sender is full; it empties at one part a second."""
@@ -23,16 +23,19 @@ BUSY_RETRY_S: Final = 1.0
 BUSY_AT_MOST_S: Final = 3600.0
 """Whatever ``Retry-After`` says."""
 
-_CREDENTIALS: Final = frozenset({"20003", "20005", "20006", "20008", "20404"})
-"""Not authenticated, account suspended, access denied, test credentials, no such account."""
+_MENDED_BY_PEOPLE: Final = frozenset(
+    {
+        *("20003", "20005", "20006", "20008", "20404"),
+        # Not authenticated, account suspended, access denied, test credentials, no such account.
+        *("21212", "21606", "21660", "21609"),
+        # The sender is no number, cannot text, is another account's; our status callback is no address.
+    }
+)
+"""The account or our settings are wrong: no fault of a message, and the same for all of them."""
 
-_AGAIN_AFTER_S: Final[Mapping[str, float]] = {
-    "30001": QUEUE_FULL_RETRY_S,
-    "21611": QUEUE_FULL_RETRY_S,
-    "30003": HANDSET_RETRY_S,
-}
-_AGAIN_ONCE_AFTER_S: Final[Mapping[str, float]] = {"30008": HANDSET_RETRY_S}
-"""Unknown error: a second try may work, a third is spam."""
+_QUEUE_FULL: Final = frozenset({"30001", "21611"})
+_HANDSET: Final = frozenset({"30003", "30008"})
+"""Out of reach, unknown error: a second try may work. A third is spam."""
 
 STATUSES: Final[Mapping[str, MessageStatus]] = {
     "accepted": MessageStatus.ACCEPTED,
@@ -60,12 +63,20 @@ def refused(status: int, code: str, reason: str, retry_after: str | None, *, att
         return NotTaken(code or "429", reason, retry_after_s=seconds(retry_after))
     if status < 400 or status >= 500 or status == 408:
         return Unclear(f"Twilio answered {status}", processing_over=True)
-    if code in _CREDENTIALS or (status in (401, 403, 404) and not code):
-        return NotTaken(code or str(status), reason, retry_after_s=CREDENTIALS_RETRY_S)
-    again = _AGAIN_AFTER_S.get(code)
-    if attempts <= 1:
-        again = _AGAIN_ONCE_AFTER_S.get(code, again)
-    return NotTaken(code or str(status), reason, retry_after_s=again)
+    if code in _MENDED_BY_PEOPLE or (status in (401, 403, 404) and not code):
+        return NotTaken(code or str(status), reason, retry_after_s=MENDING_RETRY_S)
+    if code in _HANDSET and attempts > 1:
+        return NotTaken(code, reason)
+    return NotTaken(
+        code or str(status), reason, retry_after_s=again_after_s(code), this_one_only=code in _HANDSET
+    )
+
+
+def again_after_s(code: str | None) -> float | None:
+    """When a message that Twilio took, and could not deliver for this reason, may be sent once more."""
+    if code in _QUEUE_FULL:
+        return QUEUE_FULL_RETRY_S
+    return HANDSET_RETRY_S if code in _HANDSET else None
 
 
 def seconds(retry_after: str | None) -> float:

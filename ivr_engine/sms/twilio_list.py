@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from ivr_engine.domain.messages import MessageStatus
-from ivr_engine.sms.twilio_codes import STATUSES
+from ivr_engine.ports import Accepted
+from ivr_engine.sms.twilio_codes import STATUSES, again_after_s
 
 TRIAL_PREFIX: Final = "Sent from your Twilio trial account - "
 """What Twilio puts before the texts of an account that is not paid for."""
@@ -27,6 +28,7 @@ class Listed:
     made: datetime | None
     sent: datetime | None
     has_files: bool
+    error_code: str | None = None
 
     @property
     def inbound(self) -> bool:
@@ -36,6 +38,10 @@ class Listed:
     def outcome(self) -> MessageStatus:
         """What became of an outbound one."""
         return STATUSES.get(self.status, MessageStatus.ACCEPTED)
+
+    def accepted(self) -> Accepted:
+        """The outbound one as the outbox wants to know it."""
+        return Accepted(self.sid, self.outcome, self.error_code, again_after_s(self.error_code))
 
     def since(self, when: datetime) -> bool:
         """Not surely older than ``when``."""

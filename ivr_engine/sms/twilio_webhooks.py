@@ -13,7 +13,7 @@ from multidict import MultiDict
 
 from ivr_engine.errors import Refused
 from ivr_engine.ports import InboundSms, StatusReport, WebhookRequest
-from ivr_engine.sms.twilio_codes import STATUSES
+from ivr_engine.sms.twilio_codes import STATUSES, again_after_s
 
 Form = MultiDict[str]
 
@@ -60,8 +60,13 @@ def _status(form: Form, sid: str, query: str) -> StatusReport:
     if status is None:
         raise Refused("the status is not one of an outbound message")
     ours = parse_qs(query).get("message")
+    code = code_of(_one(form, "ErrorCode"))
     return StatusReport(
-        sid, status, message_id=ours[0] if ours else None, error_code=code_of(_one(form, "ErrorCode"))
+        sid,
+        status,
+        message_id=ours[0] if ours else None,
+        error_code=code,
+        retry_after_s=again_after_s(code),
     )
 
 

@@ -181,6 +181,7 @@ def _columns(message: Message) -> dict[str, Any]:
         "attempts": message.attempts,
         "next_attempt_at": message.next_attempt_at,
         "error_code": message.error_code,
+        "retry_of": message.retry_of,
     }
 
 
@@ -203,4 +204,5 @@ def _message(row: Row[Any]) -> Message:
         attempts=row.attempts,
         next_attempt_at=row.next_attempt_at,
         error_code=row.error_code,
+        retry_of=row.retry_of,
     )

@@ -140,6 +140,7 @@ messages: Final = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", UtcDateTime),
     Column("error_code", Name),
+    Column("retry_of", Name, comment="the message that this one is sent in place of"),
     UniqueConstraint("provider", "provider_id"),
 )
 

@@ -180,6 +180,7 @@ class MessageItem(BaseModel):
                     "ticket_id": None,
                     "attempts": 0,
                     "error_code": None,
+                    "retry_of": None,
                     "created_at": "2026-01-31T09:16:02Z",
                     "updated_at": "2026-01-31T09:16:02Z",
                 }
@@ -201,6 +202,7 @@ class MessageItem(BaseModel):
     ticket_id: str | None
     attempts: int = Field(description="Requests made to the provider")
     error_code: str | None = Field(description="The provider's own")
+    retry_of: str | None = Field(description="The message that could not be delivered and is sent again as this")
     created_at: datetime
     updated_at: datetime
 
@@ -220,6 +222,7 @@ class MessageItem(BaseModel):
                 "ticket_id": message.ticket_id,
                 "attempts": message.attempts,
                 "error_code": message.error_code,
+                "retry_of": message.retry_of,
                 "created_at": message.created_at,
                 "updated_at": message.updated_at,
             }

@@ -58,6 +58,8 @@ async def send(world: TwilioWorld, one: Message) -> object:
         ("30003", 300.0),  # the phone is off
         ("30008", 300.0),
         ("20003", 30.0),  # credentials
+        ("21606", 30.0),  # the sender is not this account's
+        ("21609", 30.0),  # the address for delivery reports is none
         ("99999", None),  # nobody knows
     ],
 )
@@ -68,6 +70,7 @@ async def test_error_codes_decide_whether_to_try_again(
     result = await send(world, message())
     assert isinstance(result, NotTaken)
     assert (result.code, result.retry_after_s) == (code, again)
+    assert result.this_one_only == (code in ("30003", "30008"))
 
 
 async def test_an_unknown_error_is_tried_again_once(world: TwilioWorld) -> None:
@@ -224,6 +227,16 @@ async def test_with_twilios_id_nothing_is_guessed(world: TwilioWorld) -> None:
     assert await world.provider.find(known) == Accepted(sent.provider_id, MessageStatus.UNDELIVERED)
     world.fake.rows.clear()
     assert await world.provider.find(known) == NotListed()
+
+
+@pytest.mark.parametrize(("code", "again"), [(30008, 300.0), (30003, 300.0), (30001, 30.0), (30007, None)])
+async def test_the_list_says_why_a_text_was_not_delivered(
+    world: TwilioWorld, code: int, again: float | None
+) -> None:
+    await send(world, message())
+    world.fake.rows[0].status, world.fake.rows[0].error_code = "undelivered", code
+    found = await world.provider.find(replace(message(), provider_id=world.fake.rows[0].sid))
+    assert found == Accepted(world.fake.rows[0].sid, MessageStatus.UNDELIVERED, str(code), again)
 
 
 @pytest.mark.parametrize("how", ["500", "429", "401", "garble"])
@@ -471,6 +484,18 @@ async def test_statuses_and_their_codes(world: TwilioWorld, word: str, status: M
     assert told == StatusReport(row.sid, status, "m1", "30006")
     told = world.provider.read_webhook(hook(STATUS, world.fake.status_fields(row, word, "")))
     assert told == StatusReport(row.sid, status, "m1", None)
+
+
+@pytest.mark.parametrize(
+    ("code", "again"),
+    [("30001", 30), ("30003", 300), ("30008", 300), ("30005", None), ("30006", None), ("30007", None)],
+)
+async def test_a_report_says_whether_another_try_may_do_better(
+    world: TwilioWorld, code: str, again: float | None
+) -> None:
+    row = world.fake.add(direction="outbound-api", sender=SENDER, recipient=PHONE, body="x", status="queued")
+    told = world.provider.read_webhook(hook(STATUS, world.fake.status_fields(row, "undelivered", code)))
+    assert told == StatusReport(row.sid, MessageStatus.UNDELIVERED, "m1", code, again)
 
 
 async def test_a_status_that_is_none(world: TwilioWorld) -> None:

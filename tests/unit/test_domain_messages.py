@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr_engine.domain.messages import FINAL, Direction, Message, MessageStatus, outbound
+from ivr_engine.domain.messages import FINAL, Direction, Message, MessageStatus, once_more, outbound
 
 NOW = datetime(2025, 1, 6, 8, tzinfo=UTC)
 OUT = [s for s in MessageStatus if s is not MessageStatus.RECEIVED]
@@ -104,3 +105,24 @@ def test_order_and_repetition_of_reports_with_one_final_do_not_matter(
 
 def test_an_outbound_message_is_never_received() -> None:
     assert message().moved(MessageStatus.RECEIVED, NOW).status is MessageStatus.QUEUED
+
+
+@pytest.mark.parametrize("status", [MessageStatus.UNDELIVERED, MessageStatus.FAILED])
+def test_what_could_not_be_delivered_is_sent_once_more_as_a_message_of_its_own(status: MessageStatus) -> None:
+    later = NOW + timedelta(minutes=1)
+    first = replace(message(status), provider_id="SM1", error_code="30008", attempts=2, next_attempt_at=None)
+    second = once_more(first, 300, id="m2", now=later)
+    assert second is not None
+    assert (second.id, second.retry_of, second.status) == ("m2", "m", MessageStatus.QUEUED)
+    assert (second.provider_id, second.error_code, second.attempts) == (None, None, 0)
+    assert second.created_at == later
+    assert second.next_attempt_at == later + timedelta(seconds=300)
+    assert (second.text, second.recipient) == (first.text, first.recipient)
+    assert once_more(replace(second, status=status), 300, id="m3", now=later) is None
+
+
+@pytest.mark.parametrize(
+    "status", [s for s in OUT if s not in (MessageStatus.UNDELIVERED, MessageStatus.FAILED)]
+)
+def test_nothing_else_is_sent_once_more(status: MessageStatus) -> None:
+    assert once_more(message(status), 300, id="m2", now=NOW) is None

@@ -135,6 +135,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_attempt_at", _TIME),
         sa.Column("error_code", _NAME),
+        sa.Column("retry_of", _NAME, comment="the message that this one is sent in place of"),
         sa.PrimaryKeyConstraint("id", name="pk_messages"),
         sa.UniqueConstraint("provider", "provider_id", name="uq_messages_provider_provider_id"),
     )
