@@ -24,6 +24,7 @@ from ivr_engine.acd.dispatcher import Dispatcher
 from ivr_engine.asterisk.ari_client import Replaced
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.telephony import AriTelephony
+from ivr_engine.callflow import forgotten
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
 from ivr_engine.errors import ExternalError
@@ -136,18 +137,17 @@ class _Engine:
         self._desk = AgentDesk(
             loaded.site, store, self._clock, self._line, functools.partial(_phone_password, settings.state)
         )
-        self._reception = Reception(
-            House(
-                site=loaded.site,
-                prompts=loaded.prompts,
-                store=store,
-                telephony=self._telephony,
-                clock=self._clock,
-                line=self._line,
-                new_id=_new_id,
-                message_queued=self._outbox.wake,
-            )
+        self._house = House(
+            site=loaded.site,
+            prompts=loaded.prompts,
+            store=store,
+            telephony=self._telephony,
+            clock=self._clock,
+            line=self._line,
+            new_id=_new_id,
+            message_queued=self._outbox.wake,
         )
+        self._reception = Reception(self._house)
 
     async def run(self) -> int:
         """Until told to stop: then every service is cancelled and nothing in Asterisk is touched."""
@@ -157,6 +157,7 @@ class _Engine:
         listen(self._settings.http_host, self._settings.http_port).close()  # a taken port is said now
         await self._desk.push_accounts(self._telephony)
         await self._page.begin()
+        await forgotten.leave_sign(self._house)
         try:
             async with asyncio.TaskGroup() as root:
                 held = [
@@ -176,6 +177,7 @@ class _Engine:
             "store": self._loaded.store.watch,
             "telephony": self._telephone,
             "reception": self._reception.run,
+            "forgotten calls": functools.partial(forgotten.look_after, self._house),
             "line": self._line.run,
             "outbox": self._outbox.run,
             "media": self._media.run,

@@ -525,6 +525,18 @@ class Consents(Protocol):
         ...
 
 
+class Engines(Protocol):
+    """Signs of life of the engines that share the store."""
+
+    def lives(self, name: str, at: datetime) -> None:
+        """The engine with the application ``name`` was alive then."""
+        ...
+
+    def last_signs(self) -> dict[str, datetime]:
+        """By application name."""
+        ...
+
+
 class Events(Protocol):
     def add(self, at: datetime, call_id: str | None, *happenings: Happening) -> None: ...
 
@@ -556,6 +568,8 @@ class Tx(Protocol):
     def consents(self) -> Consents: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def engines(self) -> Engines: ...
 
 
 class Store(Protocol):

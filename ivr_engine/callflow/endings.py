@@ -133,9 +133,19 @@ def _pause_s(failures: int) -> float:
     return RETRY_S[min(failures, len(RETRY_S) - 1)]
 
 
-async def caller_gone(house: House, call_id: str, reason: EndReason = EndReason.CALLER_HUNG_UP) -> None:
-    """Store the end, then clear away the agent's leg and the bridge."""
-    ended = await _insist("call.end_not_stored", lambda: house.store.run(_end(house, call_id, reason)))
+async def caller_gone(
+    house: House,
+    call_id: str,
+    reason: EndReason = EndReason.CALLER_HUNG_UP,
+    *,
+    only_of: str | None = None,
+) -> None:
+    """Store the end, then clear away the agent's leg and the bridge. ``only_of``: unless the call is another
+    engine's by now."""
+    write = _end(house, call_id, reason, only_of)
+    ended = await _insist("call.end_not_stored", lambda: house.store.run(write))
+    if ended.ended_at is None:
+        return
     log.info("call.ended", call=call_id, reason=ended.end_reason)
     if ended.offer_id is not None:
         await _clear_away(house, ended.offer_id)
@@ -197,13 +207,13 @@ async def hang_up_both(house: House, ended: Call) -> None:
         house.line.agent_changed()
 
 
-def _end(house: House, call_id: str, reason: EndReason) -> Callable[[Tx], Call]:
+def _end(house: House, call_id: str, reason: EndReason, only_of: str | None = None) -> Callable[[Tx], Call]:
     """The call's end and its agent's release, in one transaction; harmless when it has ended already."""
 
     def write(tx: Tx) -> Call:
         now = house.clock.now()
         current = tx.calls.get(call_id)
-        if current.ended_at is not None:
+        if current.ended_at is not None or only_of not in (None, current.engine):
             return current
         current = current.ended(reason, now)
         tx.calls.save(current)

@@ -237,6 +237,14 @@ Index(None, consents.c.number, consents.c.at)
 Index(None, consents.c.at)
 
 
+engines: Final = Table(
+    "engines",
+    metadata,
+    Column("name", Name, primary_key=True, comment="the ARI application"),
+    Column("seen_at", UtcDateTime, nullable=False, comment="its last sign of life"),
+)
+
+
 events: Final = Table(
     "events",
     metadata,

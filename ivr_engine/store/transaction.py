@@ -13,6 +13,7 @@ from ivr_engine.store.agents import AgentTable
 from ivr_engine.store.calls import CallTable
 from ivr_engine.store.connection import Statements
 from ivr_engine.store.consents import ConsentTable
+from ivr_engine.store.engines import EngineTable
 from ivr_engine.store.events import EventTable
 from ivr_engine.store.failures import STORE_ERRORS, translated
 from ivr_engine.store.messages import MessageTable
@@ -24,7 +25,7 @@ Function = Callable[[Tx], Any]
 class Transaction:
     """``ports.Tx``, and for the store's own needs the statements underneath."""
 
-    __slots__ = ("agents", "calls", "consents", "events", "messages", "statements", "tickets")
+    __slots__ = ("agents", "calls", "consents", "engines", "events", "messages", "statements", "tickets")
 
     def __init__(self, statements: Statements) -> None:
         self.statements = statements
@@ -34,6 +35,7 @@ class Transaction:
         self.tickets = TicketTable(statements)
         self.consents = ConsentTable(statements)
         self.events = EventTable(statements)
+        self.engines = EngineTable(statements)
 
 
 @dataclass(frozen=True, slots=True)

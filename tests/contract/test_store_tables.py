@@ -318,3 +318,10 @@ async def test_events_in_order(store: Store) -> None:
     assert [event.id for event in everything] == sorted({event.id for event in everything})
     assert await store.run(lambda tx: tx.events.after(everything[1].id, limit=1)) == [everything[2]]
     assert await store.run(lambda tx: tx.events.after(everything[-1].id)) == []
+
+
+async def test_of_each_engine_the_last_sign_of_life_is_kept(store: Store) -> None:
+    later = NOW + timedelta(minutes=1)
+    for name, at in (("ivr-1", NOW), ("ivr-2", NOW), ("ivr-1", later)):
+        await store.run(lambda tx, name=name, at=at: tx.engines.lives(name, at))
+    assert await store.run(lambda tx: tx.engines.last_signs()) == {"ivr-1": later, "ivr-2": NOW}

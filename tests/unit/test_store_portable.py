@@ -15,10 +15,10 @@ from sqlalchemy import ClauseElement, Executable
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from ivr_engine.store import agents, calls, consents, events, messages, store, tickets
+from ivr_engine.store import agents, calls, consents, engines, events, messages, store, tickets
 from ivr_engine.store.tables import metadata
 
-MODULES = (agents, calls, consents, events, messages, store, tickets)
+MODULES = (agents, calls, consents, engines, events, messages, store, tickets)
 LOCKING = {
     agents: {"_GET"},
     calls: {"_GET", "_ON_CHANNEL"},

@@ -104,6 +104,12 @@ def upgrade() -> None:
     op.create_index("ix_consents_number_at", "consents", ["number", "at"])
 
     op.create_table(
+        "engines",
+        sa.Column("name", _NAME, nullable=False, comment="the ARI application"),
+        sa.Column("seen_at", _TIME, nullable=False, comment="its last sign of life"),
+        sa.PrimaryKeyConstraint("name", name="pk_engines"),
+    )
+    op.create_table(
         "events",
         sa.Column("id", _SERIAL, nullable=False),
         sa.Column("at", _TIME, nullable=False),
@@ -220,6 +226,7 @@ def downgrade() -> None:
         "store_checks",
         "messages",
         "events",
+        "engines",
         "consents",
         "calls",
         "agents",
