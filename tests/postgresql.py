@@ -52,6 +52,9 @@ class Server:
         shutil.rmtree(self._folder)
 
     def start(self) -> None:
+        """Also after ``stop`` or ``crash``. Nothing happens when it runs already."""
+        if self._process is not None:
+            return
         settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "50"}
         settings |= {"listen_addresses": "", "unix_socket_directories": str(self._folder)}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]

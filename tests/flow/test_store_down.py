@@ -1,5 +1,5 @@
-"""The disk is full, or the database cannot be written, with callers on the line: they stay where they are
-and hear music, nothing is promised, and all goes on when there is room again."""
+"""The disk is full, or the database is away, with callers on the line: they stay where they are and hear
+music, nothing is promised, and all goes on when it is back."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import structlog
 from structlog.testing import capture_logs
 
 from ivr_engine.callflow.endings import RETRY_S
+from ivr_engine.domain.consent import WaitTimeSmsStatus
 from ivr_engine.errors import ExternalError, Unreachable
 from ivr_engine.sim.people import answers
 from tests.flow.centre import contact_centre, virtual
+from tests.postgresql import Server
 
 FULL = ExternalError("the disk is full: nothing can be written; make room on it")
 
@@ -68,3 +70,54 @@ async def test_the_log_names_a_trouble_once_a_call_not_once_a_try() -> None:
             await asyncio.sleep(20 * RETRY_S[-1])
             engine.store.faults.clear()
         assert len([line for line in lines if line["event"] == "call.outage"]) == 1
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_half_a_minute_without_postgresql(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server really stops, in mid-call, and starts again."""
+    monkeypatch.setattr("ivr_engine.store.postgresql.RETRY_CONNECT_S", 0.0)  # its clock is the real one
+    try:
+        _half_a_minute_without(postgresql)
+    finally:
+        postgresql.start()
+
+
+@virtual
+async def _half_a_minute_without(server: Server) -> None:
+    queue = {"label": "Support", "wrap_up": 120, "wait_time_sms": {"requires_over_capacity": False}}
+    async with contact_centre(support=queue) as centre:
+        engine, phone = centre.engine(), centre.phone("anna", answers(1.0))
+        await engine.desk.sign_in("anna")
+        talking = await centre.call(caller="+4915112345601")
+        await talking.hears_prompt("agent")
+        asked, waiting = await centre.call(), await centre.call(caller="+4915112345602")
+        await asked.hears_prompt("consent")
+        await asyncio.sleep(0.5)
+
+        server.crash()
+        asked.press("1")
+        late = await centre.call(caller="+4915112345603")
+        await asyncio.sleep(15)
+        talking.hang_up()
+        await asyncio.sleep(15)
+        assert asked.hears_now == waiting.hears_now == "music"
+        assert "sms_sent" not in asked.ears.sounds
+        assert late.connected
+        assert late.hears_now == "fallback"
+
+        server.start()
+        await phone.is_free(within_s=10)
+        await late.hears_prompt("music", within_s=10)
+        assert [await centre.position(caller) for caller in (asked, waiting, late)] == [1, 2, 3]
+        await asked.hears_times("consent", 2)
+        assert await centre.messages(asked) == []
+        asked.press("1")
+        await asked.hears_prompt("sms_sent")
+        assert len(await centre.messages(asked)) == 1
+        assert (await centre.row(asked)).consent.status is WaitTimeSmsStatus.ALLOWED
+        assert (await centre.row(talking)).ended_at is not None
+        await asked.hears_prompt("agent", within_s=180)
+        for caller in (asked, waiting):
+            assert "fallback" not in caller.ears.sounds
+            caller.hang_up()
+        await centre.nothing_left()

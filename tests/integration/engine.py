@@ -33,6 +33,8 @@ UP_S: Final = 60.0
 STOP_S: Final = 15.0
 """A stopping engine is out in this time, with however many callers on the line."""
 
+COMMAND_S: Final = 60.0
+
 Site = dict[str, Any]
 
 
@@ -51,6 +53,8 @@ class House:
     prompts: Path = PROJECT / "prompts"
     program: Sequence[str] = ("-m", "ivr_engine")
     """What Python runs as the engine; a test of faults has its own."""
+    database_url: str = ""
+    """Empty: SQLite in the state folder."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     http_port: int = field(default_factory=lambda: free_tcp_port())
@@ -101,6 +105,19 @@ class House:
         self._end_engine(signal.SIGTERM)
         return time.monotonic() - began
 
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command as an admin would give it beside this engine, or in its place."""
+        return subprocess.run(
+            [sys.executable, "-m", "ivr_engine", *arguments],
+            cwd=PROJECT,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+
     def log(self, command: str = "run") -> str:
         """What the process has logged, over all its lives."""
         file = self.folder / f"{command}.log"
@@ -148,6 +165,7 @@ class House:
             "IVR_API_TOKEN": self.token,
             "IVR_SIMULATOR_URL": f"http://127.0.0.1:{self.simulator_port}",
             "IVR_SIMULATOR_SECRET": self.secret,
+            "IVR_DATABASE_URL": self.database_url,
             "IVR_LOG": "json",
         }
 

@@ -118,9 +118,9 @@ class DoomedProvider(Simulator):
         return result
 
 
-async def main(state: Path, port: int, simulator_url: str, fate: Fate) -> None:
+async def main(state: Path, database_url: str, port: int, simulator_url: str, fate: Fate) -> None:
     url, clock = f"http://127.0.0.1:{port}", WallClock()
-    store = DoomedStore(connect(f"sqlite:///{state}/engine.db"), fate)
+    store = DoomedStore(connect(database_url), fate)
     provider = DoomedProvider(SimulatorAccount(url=simulator_url, secret=SECRET), fate)
     await store.run(queue_once)
     rules = InboundRules(provider="simulator", country="DE")
@@ -190,6 +190,6 @@ def settled(tx: Tx) -> bool:
     return bool(tx.messages.search(status=MessageStatus.RECEIVED)) and not tx.messages.with_pending_media(9)
 
 
-def run(state: str, port: int, simulator_url: str, die_at: str) -> None:
+def run(state: str, database_url: str, port: int, simulator_url: str, die_at: str) -> None:
     """The whole process; for ``multiprocessing``."""
-    asyncio.run(main(Path(state), port, simulator_url, Fate(die_at)))
+    asyncio.run(main(Path(state), database_url, port, simulator_url, Fate(die_at)))

@@ -12,7 +12,7 @@ import multiprocessing
 import multiprocessing.context
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from tests.contract.sms_worlds import message
 from tests.flow.messaging_rig import PHONE, SECRET, SENDER, free_port
 from tests.integration import sms_engine
 from tests.integration.sms_engine import MESSAGES
+from tests.postgresql import Server
 
 ENDS_S = 60.0
 """Deadline for an engine to settle everything or to die, on a busy machine."""
@@ -44,6 +45,8 @@ POINTS = [
     *("fetch.before:1", "fetch.after:1", "media.before:1", "media.after:1"),
 ]
 
+ON_POSTGRESQL = ["claim.before:1", "claim.after:1", "outcome.before:1", "inbound.before:1"]
+
 
 PROCESSES = multiprocessing.get_context("forkserver")
 """Each engine is a process of its own, forked from one that has the imports behind it."""
@@ -55,11 +58,12 @@ Engine = multiprocessing.context.ForkServerProcess
 @dataclass
 class Stage:
     state: Path
+    database_url: str
     port: int
     simulator: Running
 
     def engine(self, die_at: str = "") -> Engine:
-        arguments = (str(self.state), self.port, self.simulator.url, die_at)
+        arguments = (str(self.state), self.database_url, self.port, self.simulator.url, die_at)
         process = PROCESSES.Process(target=sms_engine.run, args=arguments, daemon=True)
         process.start()
         return process
@@ -82,7 +86,7 @@ class Stage:
 
     async def stored(self) -> tuple[list[Message], list[Message]]:
         """(what was sent, what was received), as the engine's database has it."""
-        store = connect(f"sqlite:///{self.state}/engine.db", inline=True)
+        store = connect(self.database_url, inline=True)
 
         def read(tx: Tx) -> tuple[list[Message], list[Message]]:
             return [tx.messages.get(id) for id in MESSAGES], tx.messages.search(status=MessageStatus.RECEIVED)
@@ -94,7 +98,18 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+def database_url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """SQLite's, or PostgreSQL's for a test that says so."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield f"sqlite:///{tmp_path}/engine.db"
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, database_url: str) -> AsyncIterator[Stage]:
     port = free_port()
     settings = SimulatorSettings(
         secret=SECRET,
@@ -104,7 +119,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         pace=Pace(sent_after_s=0.02, delivered_after_s=0.02, retry_after_s=0.2),
     )
     async with running(settings) as simulator:
-        yield Stage(tmp_path, port, simulator)
+        yield Stage(tmp_path, database_url, port, simulator)
 
 
 async def answers(stage: Stage) -> None:
@@ -131,7 +146,11 @@ async def ledger_and_outbox_agree(stage: Stage) -> None:
     assert files == [answer.media[0].file]
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    ("database_url", "point"),
+    [*(("sqlite", point) for point in POINTS), *(("postgresql", point) for point in ON_POSTGRESQL)],
+    indirect=["database_url"],
+)
 async def test_killed_and_started_again(stage: Stage, point: str) -> None:
     first = stage.engine(point)
     async with asyncio.TaskGroup() as group:
