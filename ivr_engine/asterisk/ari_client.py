@@ -127,9 +127,9 @@ class AriClient:
                 if self.replaced:
                     break
                 wait = waits.after(time.monotonic() - began)
-                log.warning("ari_disconnected", why=why, again_in_s=round(wait, 2), url=self._settings.url)
+                log.warning("ari.disconnected", why=why, again_in_s=round(wait, 2), url=self._settings.url)
                 await asyncio.sleep(wait)
-        log.error("ari_replaced", application=self._settings.application)
+        log.error("ari.replaced", application=self._settings.application)
         raise Replaced(
             f"another process opened the application {self._settings.application!r}: this engine stops; "
             "give every engine its own application name"
@@ -208,7 +208,7 @@ class AriClient:
         """Take stock, then give a sign of life until one goes unanswered; returns why that was."""
         try:
             await consumer.take_stock()
-            log.info("ari_connected", url=self._settings.url, application=self._settings.application)
+            log.info("ari.connected", url=self._settings.url, application=self._settings.application)
             while True:
                 await self._sign_of_life()
                 await asyncio.sleep(self._settings.times.heartbeat_s)

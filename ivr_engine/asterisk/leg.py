@@ -154,7 +154,7 @@ class AriLeg:
                             if ended is not None:
                                 return ended
                 except TimeoutError:
-                    log.warning("playback_end_missing", channel=self._id, prompts=[p.name for p in prompts])
+                    log.warning("playback.end_missing", channel=self._id, prompts=[p.name for p in prompts])
                     return Failed("Asterisk never reported the end of the prompt")
 
     async def gather(self, prompts: Sequence[Prompt], *, window_s: float) -> GatherResult:
@@ -182,7 +182,7 @@ class AriLeg:
                         return ended
         except TimeoutError:
             # An event lost with a connection must not cost the caller the time to press a key.
-            log.warning("playback_end_missing", channel=self._id, prompts=[p.name for p in prompts])
+            log.warning("playback.end_missing", channel=self._id, prompts=[p.name for p in prompts])
             return Finished()
         await self._stop(started)
         return Digit(event.digit)
@@ -275,7 +275,7 @@ class AriLeg:
                 )
             )
         except ExternalError as error:
-            log.warning("prompt_not_played", channel=self._id, why=str(error))
+            log.warning("prompt.not_played", channel=self._id, why=str(error))
             return Failed(str(error))
         return playback
 
@@ -285,7 +285,7 @@ class AriLeg:
         except Gone:
             self._playbacks.ended(playback)
         except ExternalError as error:
-            log.warning("prompt_not_stopped", channel=self._id, why=str(error))
+            log.warning("prompt.not_stopped", channel=self._id, why=str(error))
 
     async def _on_channel(self, request: Awaitable[T]) -> T:
         """A request on the channel itself: when Asterisk says it is gone or not ours, the leg ended."""

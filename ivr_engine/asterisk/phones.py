@@ -54,7 +54,7 @@ class Phones:
             except Unreachable:
                 raise
             except ExternalError as error:
-                log.error("phone_account_refused", phone=account.name, why=str(error))
+                log.error("phone_account.refused", phone=account.name, why=str(error))
 
     async def _push(self, account: PhoneAccount) -> None:
         name = account.name

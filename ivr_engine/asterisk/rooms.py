@@ -64,7 +64,7 @@ class Rooms:
             music = room.removeprefix(self._music_prefix).rpartition("-")[0]
             await self._client.bridges.start_moh(bridge_id=room, moh_class=music)
         except ExternalError as error:
-            log.warning("music_not_started", bridge=room, why=str(error))
+            log.warning("music.not_started", bridge=room, why=str(error))
 
     async def connect(self, room: str, legs: Sequence[AriLeg]) -> None:
         """Raises ``Gone`` when a leg is not there any more; the others stay where they are."""

@@ -201,7 +201,7 @@ class Routing:
         leg.end(cause, moved=moved)
 
     def _overflow(self, leg: AriLeg) -> None:
-        log.error("leg_overflow", channel=leg.id, remedy="its call is stuck or abused; it was ended")
+        log.error("leg.overflow", channel=leg.id, remedy="its call is stuck or abused; it was ended")
         self._ended(leg, NORMAL_CLEARING)
         self._owner.overflowed(leg)
 

@@ -114,7 +114,7 @@ class AriTelephony:
         try:
             await self._phones.push_all()
         except ExternalError as error:
-            log.error("phone_accounts_not_pushed", why=str(error))
+            log.error("phone_accounts.not_pushed", why=str(error))
 
     def lost(self) -> None:
         self._stock = None
@@ -132,7 +132,7 @@ class AriTelephony:
 
     def offered(self, event: m.CallBroadcast) -> None:
         if self._arrivals.full():
-            log.error("calls_not_taken", waiting=self._arrivals.qsize(), remedy="this engine is overloaded")
+            log.error("calls.not_taken", waiting=self._arrivals.qsize(), remedy="this engine is overloaded")
             return
         self._start(self._claim(event.channel.id))
 
@@ -145,7 +145,7 @@ class AriTelephony:
             self.counts.claims_lost += 1
         except ExternalError as error:
             self.counts.claims_lost += 1
-            log.warning("claim_failed", channel=channel_id, why=str(error))
+            log.warning("claim.failed", channel=channel_id, why=str(error))
 
     def arrived(self, leg: AriLeg, event: m.StasisStart) -> None:
         leg.entered(event.channel.state)
@@ -154,7 +154,7 @@ class AriTelephony:
         try:
             self._arrivals.put_nowait(arrival)
         except asyncio.QueueFull:
-            log.error("call_not_taken", channel=leg.id, caller=masked(arrival.caller))
+            log.error("call.not_taken", channel=leg.id, caller=masked(arrival.caller))
             self._start(self._let_go(leg))
 
     def overflowed(self, leg: AriLeg) -> None:
@@ -166,20 +166,20 @@ class AriTelephony:
         try:
             await leg.release()
         except ExternalError as error:
-            log.error("leg_not_released", channel=leg.id, why=str(error))
+            log.error("leg.not_released", channel=leg.id, why=str(error))
 
     async def _hang_up(self, leg_id: str) -> None:
         try:
             await self.end_leg(leg_id)
         except ExternalError as error:
-            log.error("leg_not_hung_up", channel=leg_id, why=str(error))
+            log.error("leg.not_hung_up", channel=leg_id, why=str(error))
 
     def entered_bridge(self, event: m.ChannelEnteredBridge) -> None:
         if self._rooms.needs_music(event.bridge):
             self._start(self._rooms.play_again(event.bridge.id))
 
     def flooded(self) -> None:
-        log.error("reconciliation_stuck", remedy="the consumer of connections() does not come back for more")
+        log.error("reconciliation.stuck", remedy="the consumer of connections() does not come back for more")
         self._client.restart("too many events waited for reconciliation")
 
     # ── the port ─────────────────────────────────────────────────────────────────────────────────

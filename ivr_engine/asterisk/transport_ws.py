@@ -122,7 +122,7 @@ class EventSocket:
             route(message)
         except Exception:
             # A bug in handling one event must not take the connection, and all calls with it.
-            log.exception("ari_event_failed", type=type(message).__name__)
+            log.exception("ari.event_failed", type=type(message).__name__)
 
     def _parse(self, data: bytes) -> Message | None:
         try:
@@ -146,10 +146,10 @@ class EventSocket:
             kind = ""
         if kind and "$.type" in str(error):
             self._counts.unknown += 1
-            log.info("ari_event_unknown", type=kind[:64])
+            log.info("ari.event_unknown", type=kind[:64])
         else:
             self._counts.malformed += 1
-            log.warning("ari_event_malformed", type=kind[:64], size=len(text), why=str(error)[:200])
+            log.warning("ari.event_malformed", type=kind[:64], size=len(text), why=str(error)[:200])
 
     def _answered(self, answer: RESTResponse) -> None:
         waiting = self._waiting.pop(answer.request_id, None)

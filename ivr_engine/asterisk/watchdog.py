@@ -171,7 +171,7 @@ class Watchdog:
     async def _look_after(self, application: str, mine: Collection[str]) -> None:
         channels, bridges = await self._switch.state()
         for channel, fate in fates(mine, channels, bridges):
-            log.warning("engine_gone", application=application, channel=channel.id, fate=str(fate))
+            log.warning("engine.gone", application=application, channel=channel.id, fate=str(fate))
             # It may have hung up, or gone to another engine, since we looked.
             with suppress(Gone, NotInStasis):
                 if fate is Fate.HUNG_UP:
@@ -183,7 +183,7 @@ class Watchdog:
 async def watch(ari: AriSettings, settings: WatchdogSettings | None = None) -> None:
     """Look for ever. An Asterisk that does not answer is waited for."""
     settings = settings or WatchdogSettings()
-    log.info("watchdog_started", url=ari.url, limit_s=settings.limit_s)
+    log.info("watchdog.started", url=ari.url, limit_s=settings.limit_s)
     async with HttpTransport(ari, settings.deadline_s) as transport:
         watchdog = Watchdog(Ari(transport, settings.fallback_context), settings.limit_s)
         answers = True
@@ -193,7 +193,7 @@ async def watch(ari: AriSettings, settings: WatchdogSettings | None = None) -> N
                 answers = True
             except ExternalError as error:
                 if answers:
-                    log.warning("watchdog_blind", error=str(error))
+                    log.warning("watchdog.blind", error=str(error))
                 answers = False
             await asyncio.sleep(settings.interval_s)
 

@@ -40,7 +40,9 @@ async def look_after(house: House) -> None:
             trouble = ""
         except ExternalError as error:
             if str(error) != trouble:
-                log.warning("calls.not_looked_after", error=str(error), remedy=f"again every {SIGN_EVERY_S:g} s")
+                log.warning(
+                    "calls.not_looked_after", error=str(error), remedy=f"again every {SIGN_EVERY_S:g} s"
+                )
             trouble = str(error)
         await asyncio.sleep(SIGN_EVERY_S)
 

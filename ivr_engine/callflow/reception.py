@@ -170,7 +170,7 @@ class Reception:
         await self._clear_strays(group, known, snapshot)
         await house.store.run(self._free_agents_of_ended_calls)
         house.line.agent_changed()
-        log.info("reconciled", open=len(known), running=len(self._running))
+        log.info("calls.reconciled", open=len(known), running=len(self._running))
 
     async def _take_over(self, group: asyncio.TaskGroup, call: Call, snapshot: Snapshot) -> None:
         if call.channel_id in snapshot.mine:

@@ -181,10 +181,10 @@ def _pretty(to: Stream) -> Processor:
 def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
-    structlog.get_logger().critical("process_ends_by_error", exc_info=(kind, error, trace))
+    structlog.get_logger().critical("process.ends_by_error", exc_info=(kind, error, trace))
 
 
 def _thread_died(arguments: threading.ExceptHookArgs) -> None:
     if arguments.exc_value is not None:
         name = arguments.thread.name if arguments.thread else "?"
-        structlog.get_logger().error("thread_died", thread=name, exc_info=arguments.exc_value)
+        structlog.get_logger().error("thread.died", thread=name, exc_info=arguments.exc_value)

@@ -101,7 +101,7 @@ def _render_missing(jobs: Iterable[_Job], folder: Path, speech: Speech, progress
     if not missing:
         return
     started = time.monotonic()
-    _log.info("prompts_rendering", count=len(missing))
+    _log.info("prompts.rendering", count=len(missing))
     with ThreadPoolExecutor(THREADS, thread_name_prefix="prompts") as pool:
         results = pool.map(partial(_render_one, folder, speech), missing.values())
         errors: list[ConfigError] = []
@@ -111,7 +111,7 @@ def _render_missing(jobs: Iterable[_Job], folder: Path, speech: Speech, progress
                 progress(done, len(missing))
     if errors:
         raise ConfigErrors(errors)
-    _log.info("prompts_rendered", count=len(missing), seconds=round(time.monotonic() - started, 1))
+    _log.info("prompts.rendered", count=len(missing), seconds=round(time.monotonic() - started, 1))
 
 
 def _render_one(folder: Path, speech: Speech, job: _Job) -> ConfigError | None:

@@ -247,7 +247,7 @@ def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *argum
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:
         # The loop was closed without waiting for the store; what was committed stays committed.
-        _log.warning("store_result_unheard")
+        _log.warning("store.result_unheard")
 
 
 def _settle_all(results: Sequence[tuple[asyncio.Future[Any], Outcome]]) -> None:
@@ -265,7 +265,7 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
     if future.done():
-        _log.warning("store_error_unheard", error=str(error), kind=type(error).__name__)
+        _log.warning("store.error_unheard", error=str(error), kind=type(error).__name__)
     elif isinstance(error, StopIteration):  # a future cannot carry it
         future.set_exception(RuntimeError(f"the transaction raised {error!r}"))
     else:

@@ -117,7 +117,7 @@ def _answer_to(error: Exception) -> JSONResponse:
     match error:
         case IvrError():
             if isinstance(error, ExternalError):
-                log.error("request_failed", error=str(error))
+                log.error("request.failed", error=str(error))
             return of_error(error)
         case RequestValidationError():
             return _invalid(error)

@@ -80,7 +80,7 @@ class Gate:
             raise ValueError("the API is never open: a token is needed")
         if len(token) < SHORT_TOKEN:
             log.warning(
-                "api_token_is_short", characters=len(token), remedy="unset IVR_API_TOKEN: one is made"
+                "api_token.is_short", characters=len(token), remedy="unset IVR_API_TOKEN: one is made"
             )
         self._app = app
         self._digest = _digest(token.encode())
@@ -127,7 +127,7 @@ class Gate:
             return answer(
                 429, "too_many_guesses", f"wrong tokens from here; again in {wait} s", headers=headers
             )
-        log.warning("api_token_refused", address=address)
+        log.warning("api_token.refused", address=address)
         return answer(401, "wrong_token", "this token is not the engine's", headers=headers)
 
 

@@ -81,10 +81,10 @@ class HealthBoard:
                 await check.probe()
         except (IvrError, OSError, TimeoutError) as error:
             if before.get(check.name, True):
-                log.error("health_check_failed", check=check.name, error=str(error) or type(error).__name__)
+                log.error("health.check_failed", check=check.name, error=str(error) or type(error).__name__)
             return Finding(check.name, ok=False, needed=check.needed, detail=check.trouble)
         if not before.get(check.name, True):
-            log.info("health_check_passes_again", check=check.name)
+            log.info("health.check_passes_again", check=check.name)
         return Finding(check.name, ok=True, needed=check.needed, detail="ok")
 
 

@@ -202,7 +202,9 @@ class MessageItem(BaseModel):
     ticket_id: str | None
     attempts: int = Field(description="Requests made to the provider")
     error_code: str | None = Field(description="The provider's own")
-    retry_of: str | None = Field(description="The message that could not be delivered and is sent again as this")
+    retry_of: str | None = Field(
+        description="The message that could not be delivered and is sent again as this"
+    )
     created_at: datetime
     updated_at: datetime
 

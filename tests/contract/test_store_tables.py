@@ -126,7 +126,9 @@ async def test_who_is_ahead_agrees_with_the_line(store: Store, calls: list[Call]
 
 
 async def test_the_same_webhook_again_adds_nothing(store: Store) -> None:
-    first = message(direction=Direction.INBOUND, status=MessageStatus.RECEIVED, provider_id="SM1", retry_of="m")
+    first = message(
+        direction=Direction.INBOUND, status=MessageStatus.RECEIVED, provider_id="SM1", retry_of="m"
+    )
     again = message(provider_id="SM1")
     elsewhere = message(provider="other", provider_id="SM1")
     assert await store.run(writing(first, again, elsewhere)) == [True, False, True]

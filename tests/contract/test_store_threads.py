@@ -139,7 +139,7 @@ async def test_an_error_nobody_waits_for_is_logged(store: Store) -> None:
         held.release()
         await asyncio.wait([task])
         await store.check()  # after it, in the same queue
-    assert [line["event"] for line in logs] == ["store_error_unheard"]
+    assert [line["event"] for line in logs] == ["store.error_unheard"]
 
 
 async def test_closing_waits_for_what_was_asked_before(tmp_path: Path) -> None:

@@ -261,8 +261,8 @@ def test_last_words_are_masked() -> None:
     thread = threading.Thread(target=_raise, args=(error,), name="worker")
     thread.start()
     thread.join()
-    assert "process_ends_by_error" in log.text
-    assert "thread_died" in log.text
+    assert "process.ends_by_error" in log.text
+    assert "thread.died" in log.text
     assert not leaks(log.text.partition("ends")[2].replace("2026", ""))
 
 
