@@ -77,6 +77,7 @@ class _Listed(msgspec.Struct, frozen=True):
     to: str = ""
     text: str = ""
     media: tuple[_Media, ...] = ()
+    error_code: str | None = None
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -158,7 +159,7 @@ class Simulator:
         if not page.messages:
             return NotListed()
         found = page.messages[0]
-        return Accepted(found.id, _STATUS.get(found.status, MessageStatus.ACCEPTED))
+        return Accepted(found.id, _STATUS.get(found.status, MessageStatus.ACCEPTED), found.error_code)
 
     # ── receiving ────────────────────────────────────────────────────────────────────────────────
 
@@ -266,7 +267,7 @@ def _sent(status: int, retry_after: str | None, content: bytes) -> SendResult:
             listed = msgspec.json.decode(content, type=_Listed)
         except UNREADABLE:
             return Unclear("the answer is not understood", processing_over=True)
-        return Accepted(listed.id, _STATUS.get(listed.status, MessageStatus.ACCEPTED))
+        return Accepted(listed.id, _STATUS.get(listed.status, MessageStatus.ACCEPTED), listed.error_code)
     if status >= 500 or status == 408 or status < 400:
         return Unclear(f"the provider answered {status}", processing_over=True)
     problem = _problem(content)

@@ -83,7 +83,12 @@ def signature(url: str, fields: Fields, token: str = TOKEN) -> str:
 
 
 class FakeTwilio:
-    """``failing``: how the next requests to send go wrong. ``list_failing``: the same for lists."""
+    """``failing``: how the next requests to send go wrong. ``list_failing``: the same for lists.
+
+    ``undelivered``: the error code each next message ends with, empty for one that arrives. ``reached_at``:
+    an address on the internet, and where it leads to here, as a tunnel or a reverse proxy does it.
+    ``answers``: how the webhooks were answered.
+    """
 
     def __init__(self, engine: str, group: asyncio.TaskGroup, http: aiohttp.ClientSession) -> None:
         self.url = ""
@@ -92,6 +97,10 @@ class FakeTwilio:
         self.list_failing: list[str] = []
         self.requests: list[str] = []
         self.callbacks = True
+        self.undelivered: list[str] = []
+        self.hang_s = SOON
+        self.reached_at: tuple[str, str] = ("", "")
+        self.answers: list[int] = []
         self.redirect_to: Callable[[str], str] = lambda file: f"/cdn/{file}"
         self.tasks: list[asyncio.Task[None]] = []
         self._engine = engine
@@ -170,9 +179,9 @@ class FakeTwilio:
                 "X-Twilio-Signature": signature(url, fields),
                 "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
             }
-            target = URL(url, encoded=True)
+            target = URL(url.replace(*self.reached_at, 1), encoded=True)
             async with self._http.post(target, data=urlencode(fields), headers=headers) as answer:
-                await answer.read()
+                self.answers.append(answer.status)
 
     # ── the API ──────────────────────────────────────────────────────────────────────────────────
 
@@ -211,7 +220,7 @@ class FakeTwilio:
             case "refuse":
                 return _problem(400, 21610, "Attempt to send to unsubscribed recipient")
             case "hang":
-                await asyncio.sleep(SOON)
+                await asyncio.sleep(self.hang_s)
             case "reset":
                 _cut(request)
                 return web.Response()
@@ -231,13 +240,21 @@ class FakeTwilio:
         )
         row.media_urls = [str(url) for url in form.getall("MediaUrl", [])]
         row.callback = str(form["StatusCallback"]) if "StatusCallback" in form else None
-        if self.callbacks and row.callback is not None:
-            self.tell(row.callback, self.status_fields(row, "sent"), self.status_fields(row, "delivered"))
+        shown = row.shown()
+        self._deliver(row, self.undelivered.pop(0) if self.undelivered else "")
         if how == "lose_answer":
             _cut(request)
         if how == "garble":
             return web.Response(status=201, text="{")
-        return web.json_response(row.shown(), status=201)
+        return web.json_response(shown, status=201)
+
+    def _deliver(self, row: Row, code: str) -> None:
+        """Told step by step; what was not delivered is in the list too."""
+        if code:
+            row.status, row.error_code = "undelivered", int(code)
+        if self.callbacks and row.callback is not None:
+            last = ("undelivered", code) if code else ("delivered", None)
+            self.tell(row.callback, self.status_fields(row, "sent"), self.status_fields(row, *last))
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         how = self.list_failing.pop(0) if self.list_failing else ""
@@ -361,18 +378,27 @@ def account(url: str, *, send_s: float = 3.0) -> TwilioAccount:
 
 
 @asynccontextmanager
-async def twilio_world(*, send_s: float = 3.0) -> AsyncGenerator[TwilioWorld]:
-    async with sink() as engine, aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
-        fake = FakeTwilio(engine.url, group, http)
+async def fake_twilio(engine: str) -> AsyncGenerator[FakeTwilio]:
+    """One that listens on this machine and knows the engine by the address ``engine``."""
+    async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
+        fake = FakeTwilio(engine, group, http)
         runner = web.AppRunner(fake.app(), access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield fake
+        finally:
+            await runner.cleanup()
+            for task in fake.tasks:
+                task.cancel()
+
+
+@asynccontextmanager
+async def twilio_world(*, send_s: float = 3.0) -> AsyncGenerator[TwilioWorld]:
+    async with sink() as engine, fake_twilio(engine.url) as fake:
         provider = Twilio(account(fake.url, send_s=send_s))
         try:
             yield TwilioWorld(provider, fake, engine)
         finally:
             await provider.close()
-            await runner.cleanup()
-            for task in fake.tasks:
-                task.cancel()
