@@ -525,6 +525,16 @@ class Consents(Protocol):
         ...
 
 
+class Callers(Protocol):
+    """What is kept about a phone number from one call to the next."""
+
+    def language(self, number: str) -> str | None:
+        """The one chosen in an earlier call."""
+        ...
+
+    def keep_language(self, number: str, language: str, at: datetime) -> None: ...
+
+
 class Engines(Protocol):
     """Signs of life of the engines that share the store."""
 
@@ -558,6 +568,8 @@ class Tx(Protocol):
 
     @property
     def calls(self) -> Calls: ...
+    @property
+    def callers(self) -> Callers: ...
     @property
     def messages(self) -> Messages: ...
     @property

@@ -4,11 +4,11 @@
 *The engine is stopping* (cancellation): nothing is touched; the next engine takes the call over.
 *A bug*: logged, and the caller is sent to the fallback dialplan, never hung up on.
 
-A caller whose queue was taken out of the configuration can be served by nobody: they are told so, and the
-call ends.
-
 *Somebody of the staff ends the call* at any time, by the API: that is stored first, then both are hung up on.
 Its coroutine learns of it by the hang-up, or in the store, whichever comes first.
+
+A caller whose queue was taken out of the configuration can be served by nobody: they are told so, and the
+call ends.
 
 A caller whom the watchdog sent to the fallback while this engine was cut off is not gone: the call stays
 open and keeps its place until an engine is offered it again. And when something outside fails (Asterisk or
@@ -68,8 +68,8 @@ async def supervise(house: House, leg: Leg, call: Call) -> Ending:
     """Run the call to one of its endings. Raises only ``CancelledError``: the engine is stopping."""
     with structlog.contextvars.bound_contextvars(call=call.id):
         try:
-            await _through_outages(house, leg, call)
-            await _agent_hung_up(house, leg, call.id)
+            reason = await _through_outages(house, leg, call)
+            await _hang_up(house, leg, call.id, reason)
         except CallMoved as error:
             log.warning("call.moved", remedy="taken over again when the fallback offers it")
             await _leave_in_fallback(house, call.id, error)
@@ -101,7 +101,7 @@ async def _fault(house: House, leg: Leg, call_id: str, error: Exception) -> Endi
     return Ending.IN_FALLBACK
 
 
-async def _through_outages(house: House, leg: Leg, call: Call) -> None:
+async def _through_outages(house: House, leg: Leg, call: Call) -> EndReason:
     failures = rejections = 0
     said = ""
     while True:
@@ -152,9 +152,33 @@ async def caller_gone(
         house.line.agent_changed()
 
 
-async def _agent_hung_up(house: House, leg: Leg, call_id: str) -> None:
-    await caller_gone(house, call_id, EndReason.AGENT_HUNG_UP)
+async def _hang_up(house: House, leg: Leg, call_id: str, reason: EndReason) -> None:
+    await caller_gone(house, call_id, reason)
     await _insist("call.not_hung_up", leg.hang_up)
+
+
+async def end_by_staff(house: House, call_id: str) -> Call:
+    """Store the end of an open call, in whatever state it is; ``hang_up_both`` is what must follow.
+
+    Raises ``Refused`` when there is no such call, or when it has ended.
+    """
+
+    def write(tx: Tx) -> Call:
+        if tx.calls.get(call_id).ended_at is not None:
+            raise Refused(f"call {call_id} has ended already")
+        return _end(house, call_id, EndReason.ENDED_BY_STAFF)(tx)
+
+    ended = await house.store.run(write)
+    log.info("call.ended", call=call_id, reason=ended.end_reason)
+    return ended
+
+
+async def hang_up_both(house: House, ended: Call) -> None:
+    """Caller and agent of a call that has ended, wherever its channels are, also when they are gone."""
+    await _insist("call.not_hung_up", lambda: house.telephony.end_leg(ended.channel_id))
+    if ended.offer_id is not None:
+        await _clear_away(house, ended.offer_id)
+        house.line.agent_changed()
 
 
 async def _apologise(house: House, leg: Leg, call: Call, error: QueueRemoved) -> None:
@@ -181,30 +205,6 @@ async def _say_and_hang_up(leg: Leg, prompt: Prompt) -> None:
     except ExternalError as error:
         log.error("prompt.not_heard", prompt=prompt.name, why=str(error))
     await _insist("call.not_hung_up", leg.hang_up)
-
-
-async def end_by_staff(house: House, call_id: str) -> Call:
-    """Store the end of an open call, in whatever state it is; ``hang_up_both`` is what must follow.
-
-    Raises ``Refused`` when there is no such call, or when it has ended.
-    """
-
-    def write(tx: Tx) -> Call:
-        if tx.calls.get(call_id).ended_at is not None:
-            raise Refused(f"call {call_id} has ended already")
-        return _end(house, call_id, EndReason.ENDED_BY_STAFF)(tx)
-
-    ended = await house.store.run(write)
-    log.info("call.ended", call=call_id, reason=ended.end_reason)
-    return ended
-
-
-async def hang_up_both(house: House, ended: Call) -> None:
-    """Caller and agent of a call that has ended, wherever its channels are, also when they are gone."""
-    await _insist("call.not_hung_up", lambda: house.telephony.end_leg(ended.channel_id))
-    if ended.offer_id is not None:
-        await _clear_away(house, ended.offer_id)
-        house.line.agent_changed()
 
 
 def _end(house: House, call_id: str, reason: EndReason, only_of: str | None = None) -> Callable[[Tx], Call]:
@@ -266,12 +266,14 @@ async def _leave_in_fallback(house: House, call_id: str, error: Exception) -> No
 
 
 def _store_fall(house: House, tx: Tx, call_id: str, error: Exception) -> str | None:
-    """Back to waiting, the agent free; returns the offer whose leg is to be ended."""
+    """Back to waiting, or at its place in the flow as it was, the agent free; returns the offer whose leg is
+    to be ended."""
     now = house.clock.now()
     call = tx.calls.get(call_id)
     if call.ended_at is not None:
         return call.offer_id
     tx.events.add(now, call_id, CallFellBack(type(error).__name__))
     agent.release(house, tx, call)
-    tx.calls.save(call.waiting_again(now, house.site.interval(call.queue)))
+    if not call.in_flow:
+        tx.calls.save(call.waiting_again(now, house.site.interval(call.queue)))
     return call.offer_id

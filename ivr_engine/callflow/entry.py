@@ -1,21 +1,22 @@
-"""The first moment of a call: who calls, which number, into which queue. Stored before anything is done."""
+"""The first moment of a call: who calls, which number, where it leads. Stored before anything is done."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
 
+from ivr_engine.callflow import ways
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call
-from ivr_engine.domain.events import CallAdopted, CallStarted, QueueEntered
+from ivr_engine.domain.events import CallAdopted, CallStarted
 from ivr_engine.domain.numbers import shown_caller
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Arrival, Tx
 
 
 async def register(house: House, arrival: Arrival) -> Call:
-    """The stored call of an arrival: a new one in its queue's line, or, for a channel that comes back
-    from the fallback, the one it had, at its old place.
+    """The stored call of an arrival: a new one in its number's flow or queue, or, for a channel that comes
+    back from the fallback, the one it had, at its old place.
 
     Raises ``Refused`` when nothing answers to the number dialled.
     """
@@ -25,7 +26,7 @@ async def register(house: House, arrival: Arrival) -> Call:
         known = tx.calls.open_on(arrival.leg.id)
         if known is not None:
             return _welcome_back(house, tx, known)
-        return _welcome(tx, _newcomer(house, arrival, call_id, arrived_at))
+        return _welcome(house, tx, _newcomer(house, arrival, call_id, arrived_at))
 
     return await house.store.run(write)
 
@@ -38,15 +39,12 @@ def _welcome_back(house: House, tx: Tx, known: Call) -> Call:
     return known
 
 
-def _welcome(tx: Tx, newcomer: Call) -> Call:
-    tx.calls.add(newcomer)
-    tx.events.add(
-        newcomer.started_at,
-        newcomer.id,
-        CallStarted(newcomer.caller, newcomer.number),
-        QueueEntered(newcomer.queue, tx.calls.ahead(newcomer) + 1),
-    )
-    return newcomer
+def _welcome(house: House, tx: Tx, newcomer: Call) -> Call:
+    going = ways.begin(house, tx, newcomer)
+    tx.calls.add(going.call)
+    started = CallStarted(newcomer.caller, newcomer.number)
+    tx.events.add(newcomer.started_at, newcomer.id, started, *going.happenings)
+    return going.call
 
 
 def _newcomer(house: House, arrival: Arrival, call_id: str, now: datetime) -> Call:
@@ -60,8 +58,8 @@ def _newcomer(house: House, arrival: Arrival, call_id: str, now: datetime) -> Ca
         channel_id=arrival.leg.id,
         caller=shown_caller(arrival.caller, site.country),
         number=arrival.number,
-        queue=number.queue,
+        queue="",
         language=number.language or site.default_language,
         priority=number.priority,
         started_at=now,
-    ).entered(now, site.first_announcement(number.queue))
+    )

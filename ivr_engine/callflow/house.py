@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ivr_engine.domain.calls import Call
+from ivr_engine.errors import Refused
 from ivr_engine.ports import Clock, Line, Prompt, Prompts, Store, Telephony
+from ivr_engine.site.flows import Doing
 from ivr_engine.site.models import Site
+
+D = TypeVar("D", bound=Doing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +33,13 @@ class House:
 
     def prompt(self, call: Call, name: str) -> Prompt:
         """What is said under ``name`` to this caller: in their language, their queue's own if it has one."""
-        return self.prompts.get(call.language, self.site.prompt_name(call.queue, name))
+        if call.queue:
+            name = self.site.prompt_name(call.queue, name)
+        return self.prompts.get(call.language, name)
+
+    def doing(self, call: Call, kind: type[D]) -> D:
+        """What the node does at which the call stands. ``Refused`` when that is not of this kind."""
+        node = self.site.node(call.where.flow, call.where.node)
+        if node is None or not isinstance(node.doing, kind):
+            raise Refused(f"node {call.where.node} of flow {call.where.flow} is no {kind.__name__}")
+        return node.doing

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from ivr_engine.callflow import agent, waiting
+from ivr_engine.callflow import agent, flow, waiting
 from ivr_engine.callflow.house import House
-from ivr_engine.domain.calls import Call, Chapter
+from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Leg
 
 
-async def journey(house: House, leg: Leg, call: Call) -> None:
+async def journey(house: House, leg: Leg, call: Call) -> EndReason:
     """Live through the call from the chapter its row names: a new call and one taken over alike.
 
-    Returns when the agent has hung up; raises ``CallEnded`` when the caller has, ``Refused`` when the call
-    was ended by others meanwhile.
+    Returns why the caller is to be hung up on; raises ``CallEnded`` when the caller hung up, ``Refused`` when
+    the call was ended by others meanwhile.
     """
     await leg.answer()
+    if call.in_flow:
+        led = await flow.through(house, leg, call)
+        if isinstance(led, EndReason):
+            return led
+        call = led
     if call.chapter is Chapter.TALKING:
         await agent.join_again(house, leg, call)
     else:
         call = await _wait_for_agent(house, leg, call)
     await agent.talk(house, leg, call)
+    return EndReason.AGENT_HUNG_UP
 
 
 async def _wait_for_agent(house: House, leg: Leg, call: Call) -> Call:

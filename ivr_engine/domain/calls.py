@@ -10,11 +10,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ivr_engine.domain.consent import Consent
+from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 
 
 class Chapter(StrEnum):
-    """``arriving`` claimed, not in the line yet · ``waiting`` in the line, music ·
+    """``arriving`` claimed, nothing decided yet ·
+
+    in a flow: ``playing`` a prompt · ``language`` the choice of language · ``menu`` · ``leaving`` the last
+    words before the call is hung up ·
+
+    in a queue: ``waiting`` in the line, music ·
     ``announcing`` the position is being said · ``consent`` the consent message or its ten seconds ·
     ``thanking`` the SMS is allowed and stored, "sent" not yet said to its end · ``ringing`` an agent's
     phone rings · ``connecting`` the agent has answered, the two cannot hear each other yet · ``talking`` ·
@@ -22,6 +28,10 @@ class Chapter(StrEnum):
     """
 
     ARRIVING = "arriving"
+    PLAYING = "playing"
+    LANGUAGE = "language"
+    MENU = "menu"
+    LEAVING = "leaving"
     WAITING = "waiting"
     ANNOUNCING = "announcing"
     CONSENT = "consent"
@@ -32,6 +42,7 @@ class Chapter(StrEnum):
     ENDED = "ended"
 
 
+_IN_FLOW = frozenset({Chapter.PLAYING, Chapter.LANGUAGE, Chapter.MENU, Chapter.LEAVING})
 _WAITING = frozenset({Chapter.WAITING, Chapter.ANNOUNCING, Chapter.CONSENT, Chapter.THANKING})
 _IN_LINE = _WAITING | {Chapter.RINGING}
 
@@ -42,6 +53,8 @@ class EndReason(StrEnum):
     GONE_DURING_OUTAGE = "gone_during_outage"
     QUEUE_REMOVED = "queue_removed"
     ENDED_BY_STAFF = "ended_by_staff"
+    SAID_GOODBYE = "said_goodbye"
+    """The flow ended the call, or its queue was closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +96,28 @@ class Call:
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
+    visit: Visit | None = None
 
     @property
     def state(self) -> str:
-        """What people call it: arriving, waiting, ringing, talking, ended."""
+        """What people call it: arriving, menu, waiting, ringing, talking, ended."""
+        if self.in_flow:
+            return Chapter.MENU
         if self.chapter in _WAITING:
             return Chapter.WAITING
         return Chapter.TALKING if self.chapter is Chapter.CONNECTING else self.chapter
+
+    @property
+    def in_flow(self) -> bool:
+        """Led by a flow, or about to be hung up on: in no line and with no agent."""
+        return self.chapter in _IN_FLOW
+
+    @property
+    def where(self) -> Visit:
+        """The place in the flow; ``Refused`` when the call never was in one."""
+        if self.visit is None:
+            raise Refused(f"call {self.id} is in no flow")
+        return self.visit
 
     @property
     def in_line(self) -> bool:
@@ -123,6 +151,12 @@ class Call:
     def offer_left_s(self, now: datetime) -> float:
         """Seconds of ringing left; 0 when the time is up."""
         return max(0.0, (self.offer_ends_at - now).total_seconds()) if self.offer_ends_at else 0.0
+
+    def led_to(self, chapter: Chapter, visit: Visit | None) -> Call:
+        """On to a chapter of a flow. Refused once the caller is in a line, with an agent, or gone."""
+        if self.chapter is not Chapter.ARRIVING and not self.in_flow:
+            raise Refused(f"call {self.id} is {self.chapter}, not in a flow")
+        return replace(self, chapter=chapter, visit=visit)
 
     def entered(self, now: datetime, first_announcement_s: float) -> Call:
         """Into the line; a second entry keeps the first one's place."""

@@ -13,6 +13,49 @@ class CallStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeReached:
+    """The flow led the caller to a node."""
+
+    flow: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChosen:
+    """A key of a menu that leads somewhere."""
+
+    node: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class NothingPressed:
+    """Silence where a key was asked for."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class MenuGivenUp:
+    """``limit`` as in ``domain.menu.Limit``."""
+
+    node: str
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageChosen:
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueClosed:
+    """The caller was led to a queue outside its hours."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
 class QueueEntered:
     queue: str
     position: int
@@ -114,6 +157,12 @@ class AgentChanged:
 
 Happening = (
     CallStarted
+    | NodeReached
+    | KeyChosen
+    | NothingPressed
+    | MenuGivenUp
+    | LanguageChosen
+    | QueueClosed
     | QueueEntered
     | PositionAnnounced
     | ConsentAsked

@@ -15,10 +15,12 @@ from ivr_engine.domain.sms_parts import parts
 from ivr_engine.errors import ConfigError
 from ivr_engine.site import audio
 from ivr_engine.site.explain import nearest
+from ivr_engine.site.flow_references import queues_reached, unreachable
+from ivr_engine.site.flows import Flow
 from ivr_engine.site.loader import Reading, read_site
 from ivr_engine.site.models import Site
 from ivr_engine.site.references import sms_texts
-from ivr_engine.site.texts import Line, consent_prompts, read_texts, unused_recordings
+from ivr_engine.site.texts import Line, consent_prompts, names_key, read_texts, unused_recordings
 from ivr_engine.site.tree import Node, shown
 
 _WITHDRAWAL: Final = {
@@ -69,6 +71,7 @@ def check(
         warnings += [*_sms(reading.site, reading.tree), *_countries(reading.site, reading.tree)]
         # A queue that is misspelt where it is used is not unused as well.
         warnings += [] if reading.errors else _queues(reading.site, reading.tree)
+        warnings += [] if reading.errors else _flows(reading.site, reading.tree, lines)
         warnings += [*_withdrawal(reading.site, lines), *_unused(lines, prompts)]
         warnings += provider(reading.site.sms.provider) if provider else ()
     found = [_problem(Severity.ERROR, e) for e in errors] + [_problem(Severity.WARNING, w) for w in warnings]
@@ -132,6 +135,7 @@ def _queues(site: Site, tree: Node) -> Iterator[ConfigError]:
         yield ConfigError(file, line, "there are no numbers: nobody can call", "add one below 'numbers'")
     served = {queue for agent in site.agents.values() for queue in agent.queues}
     reached = {number.queue for number in site.numbers.values()}
+    reached |= {queue for name in _flows_called(site) for queue in queues_reached(site.flows[name])}
     for name in site.queues:
         file, line = tree.at(("queues", name))
         if name not in served:
@@ -140,6 +144,41 @@ def _queues(site: Site, tree: Node) -> Iterator[ConfigError]:
         if name not in reached:
             remedy = "add a number below 'numbers', or delete the queue"
             yield ConfigError(file, line, f"no number leads into the queue '{name}'", remedy)
+
+
+def _flows(site: Site, tree: Node, lines: list[Line]) -> Iterator[ConfigError]:
+    called = _flows_called(site)
+    for name, flow in site.flows.items():
+        if name not in called:
+            file, line = tree.at(("flows", name))
+            remedy = f"add 'flow: {name}' to a number, or delete it"
+            yield ConfigError(file, line, f"no number leads into the flow '{name}'", remedy)
+        for node in unreachable(flow):
+            file, line = tree.at(("flows", name, "nodes", node))
+            what = f"nobody comes to the node '{node}'"
+            yield ConfigError(file, line, what, "lead to it from another node, or delete it")
+        yield from _unspoken_keys(flow, lines)
+
+
+def _flows_called(site: Site) -> set[str]:
+    return {number.flow for number in site.numbers.values() if number.flow is not None}
+
+
+def _unspoken_keys(flow: Flow, lines: list[Line]) -> Iterator[ConfigError]:
+    """Keys that a menu has and its text does not name."""
+    texts = {(line.name, line.language): line for line in lines if line.text}
+    for node in flow.nodes.values():
+        wanted: list[tuple[Line, str]] = []
+        for language in sorted({line.language for line in lines}) if node.menu else ():
+            line = texts.get((node.menu.prompt, language)) if node.menu else None
+            wanted += [(line, key) for key in node.menu.keys] if line and node.menu else []
+        for key, language in node.language.keys.items() if node.language else ():
+            line = texts.get((node.language.prompt, language)) if node.language else None
+            wanted += [(line, key)] if line else []
+        for line, key in wanted:
+            if not names_key(line.text, line.language, key):
+                what = f"'{line.name}' does not name the key {key}, which leads on from there"
+                yield ConfigError(line.file, line.line, what, f"say what {key} is for, or take the key away")
 
 
 def _withdrawal(site: Site, lines: list[Line]) -> Iterator[ConfigError]:

@@ -12,22 +12,23 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from ivr_engine.errors import ConfigError
-from ivr_engine.site import models
+from ivr_engine.site import models, values
 from ivr_engine.site.tree import Node, shown
 
 _PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
-    models.LANGUAGE_PATTERN: ("is not a language", "write it like en, de or en-GB"),
-    models.NAME_PATTERN: (
+    values.LANGUAGE_PATTERN: ("is not a language", "write it like en, de or en-GB"),
+    values.NAME_PATTERN: (
         "is not a usable name",
         "use small letters, digits, - and _, a letter first, at most 40",
     ),
-    models.PROMPT_PATTERN: ("is not a prompt's name", "use small letters, digits, - and _, a letter first"),
-    models.E164_PATTERN: (
+    values.PROMPT_PATTERN: ("is not a prompt's name", "use small letters, digits, - and _, a letter first"),
+    values.E164_PATTERN: (
         "is not an international phone number",
         "write it with + and country code, without blanks: +4915112345678",
     ),
-    models.COUNTRY_PATTERN: ("is not a country code", "write two capital letters: DE, AT, US"),
-    models.DIALLED_PATTERN: ("cannot be dialled", "use digits, * and #, optionally + first, at most 20"),
+    values.COUNTRY_PATTERN: ("is not a country code", "write two capital letters: DE, AT, US"),
+    values.KEY_PATTERN: ("is not a key", "write one of 0 to 9, '*' or '#' (these two in quotes)"),
+    values.DIALLED_PATTERN: ("cannot be dialled", "use digits, * and #, optionally + first, at most 20"),
 }
 
 _KINDS: Final[Mapping[str, tuple[str, str]]] = {

@@ -9,38 +9,28 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ivr_engine.domain.consent import OfferRules
 from ivr_engine.errors import QueueRemoved
-
-LANGUAGE_PATTERN: Final = r"^[a-z]{2}(-[A-Z]{2})?$"
-NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,39}$"
-PROMPT_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,39}(\.[a-z0-9]{1,10})?$"
-E164_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
-COUNTRY_PATTERN: Final = r"^[A-Z]{2}$"
-DIALLED_PATTERN: Final = r"^\+?[0-9*#]{1,20}$"
+from ivr_engine.site.flows import Flow, Node
+from ivr_engine.site.values import (
+    E164,
+    Country,
+    Dialled,
+    Label,
+    Language,
+    Name,
+    PositiveSeconds,
+    Priority,
+    PromptName,
+    Seconds,
+    Settings,
+    SmsText,
+)
 
 POSITIONS: Final = 20
 """Places in line that have a sentence of their own; behind them ``position.more`` is said."""
-
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
-PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
-Language = Annotated[str, Field(pattern=LANGUAGE_PATTERN)]
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-PromptName = Annotated[str, Field(pattern=PROMPT_PATTERN)]
-E164 = Annotated[str, Field(pattern=E164_PATTERN)]
-Country = Annotated[str, Field(pattern=COUNTRY_PATTERN)]
-Dialled = Annotated[str, Field(pattern=DIALLED_PATTERN)]
-Label = Annotated[str, Field(min_length=1, max_length=100)]
-SmsText = Annotated[str, Field(min_length=1, max_length=918)]
-"""918 characters are six parts of 153."""
-
-
-class Settings(BaseModel):
-    """Base: unknown keys are mistakes, values never change after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
 
 
 class InCallSms(Settings):
@@ -63,7 +53,7 @@ class QueueWaitTimeSms(Settings):
 
     enabled: bool = True
     requires_over_capacity: bool = True
-    text: dict[Language, SmsText] = {}
+    text: dict[Language, SmsText] = Field(default_factory=dict)
 
 
 class Queue(Settings):
@@ -78,16 +68,20 @@ class Queue(Settings):
     wrap_up: Seconds = 0.0
     in_call_sms: bool = True
     wait_time_sms: QueueWaitTimeSms = QueueWaitTimeSms()
-    prompts: dict[PromptName, PromptName] = {}
+    closed_prompt: PromptName = "closed"
+    """The last words to callers outside the queue's hours, where a flow has no other way for them."""
+    prompts: dict[PromptName, PromptName] = Field(default_factory=dict)
     """Spoken messages of its own: usual name → the name that is played in its place."""
 
 
 class Number(Settings):
-    """A number that can be dialled: a direct access point into one queue."""
+    """A number that can be dialled: it leads into a flow or, as a direct access point, into one queue."""
 
-    queue: Name
+    queue: Name | None = None
+    flow: Name | None = None
     language: Language | None = None
-    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    """What is spoken; in a flow: until the caller chooses."""
+    priority: Priority = 0
 
 
 class AgentSettings(Settings):
@@ -115,7 +109,8 @@ class Site(Settings):
     sms: SmsSettings
     numbers: dict[Dialled, Number]
     queues: dict[Name, Queue]
-    agents: dict[Name, AgentSettings] = {}
+    flows: dict[Name, Flow] = Field(default_factory=dict)
+    agents: dict[Name, AgentSettings] = Field(default_factory=dict)
 
     def queue(self, name: str) -> Queue:
         """The queue of that name; ``QueueRemoved`` when the site has none."""
@@ -123,6 +118,11 @@ class Site(Settings):
             return self.queues[name]
         except KeyError:
             raise QueueRemoved(name) from None
+
+    def node(self, flow: str, name: str) -> Node | None:
+        """``None`` when the configuration has no such node (any more)."""
+        found = self.flows.get(flow)
+        return found and found.nodes.get(name)
 
     def rules_for(self, queue: str) -> OfferRules:
         """Whether and to whom callers in ``queue`` are offered the wait-time SMS.

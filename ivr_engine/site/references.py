@@ -9,6 +9,7 @@ from typing import Final
 from ivr_engine.domain.numbers import is_country, to_e164
 from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import nearest
+from ivr_engine.site.flow_references import flows, numbers
 from ivr_engine.site.models import Site
 from ivr_engine.site.prompt_book import REQUIRED
 from ivr_engine.site.tree import Node, shown
@@ -20,7 +21,9 @@ _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 def errors(site: Site, tree: Node) -> list[ConfigError]:
     """Everything that does not fit together, in the order of the files."""
     found = [
+        *numbers(site, tree),
         *_queues(site, tree),
+        *flows(site, tree),
         *_prompts(site, tree),
         *_languages(site, tree),
         *_countries(site, tree),
@@ -36,11 +39,6 @@ def unknown_placeholders(text: str, known: frozenset[str]) -> list[str]:
 
 
 def _queues(site: Site, tree: Node) -> Iterator[ConfigError]:
-    for number, settings in site.numbers.items():
-        if settings.queue not in site.queues:
-            file, line = tree.at(("numbers", number, "queue"))
-            what = f"number '{number}' leads to the unknown queue '{settings.queue}'"
-            yield ConfigError(file, line, what, nearest(settings.queue, site.queues))
     for name, agent in site.agents.items():
         for queue in sorted(agent.queues - site.queues.keys()):
             file, line = tree.item(("agents", name, "queues"), queue)

@@ -10,10 +10,11 @@ from typing import Final
 
 from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import nearest
-from ivr_engine.site.models import POSITIONS, PROMPT_PATTERN, Site
+from ivr_engine.site.models import POSITIONS, Site
 from ivr_engine.site.prompt_book import REQUIRED
 from ivr_engine.site.references import unknown_placeholders
 from ivr_engine.site.tree import Entry, read, shown
+from ivr_engine.site.values import PROMPT_PATTERN
 
 AUDIO_SUFFIXES: Final = (".wav", ".flac", ".ogg", ".mp3")
 MAX_TEXT: Final = 1500
@@ -21,9 +22,10 @@ MAX_TEXT: Final = 1500
 
 _NUMBERS: Final = tuple(str(number) for number in range(1, POSITIONS + 1))
 
-_KEY_WORDS: Final[Mapping[str, tuple[str, str]]] = {
-    "en": ("one", "two"),
-    "de": ("eins", "zwei"),
+_KEYS: Final = "0123456789*#"
+_KEY_WORDS: Final[Mapping[str, str]] = {
+    "en": "zero one two three four five six seven eight nine star hash",
+    "de": "null eins zwei drei vier fünf sechs sieben acht neun stern raute",
 }
 
 
@@ -58,9 +60,15 @@ def consent_prompts(site: Site) -> set[str]:
 
 def keys_not_named(text: str, language: str) -> list[str]:
     """Which of the keys 1 and 2 the consent message ``text`` does not name."""
-    words = _KEY_WORDS.get(language[:2], ("1", "2"))
-    spoken = set(re.findall(r"\w+", text.lower()))
-    return [key for key, word in zip(("1", "2"), words, strict=True) if not {key, word} & spoken]
+    return [key for key in ("1", "2") if not names_key(text, language, key)]
+
+
+def names_key(text: str, language: str, key: str) -> bool:
+    """Whether ``text`` names the key, as a sign or in a word (``star``, ``Sterntaste``)."""
+    words = _KEY_WORDS.get(language[:2])
+    word = words.split()[_KEYS.index(key)] if words else key
+    spoken = re.findall(r"\w+|[*#]", text.lower())
+    return any(one == key or (one == word if key.isdigit() else one.startswith(word)) for one in spoken)
 
 
 def unused_recordings(lines: list[Line], prompts: Path) -> Iterator[tuple[Path, str]]:
@@ -186,7 +194,8 @@ def _with_recordings(
 
 def _needed(site: Site) -> set[str]:
     own = {name for queue in site.queues.values() for name in queue.prompts.values()}
-    return set(REQUIRED) | own
+    in_flows = {name for flow in site.flows.values() for _, name in flow.prompts()}
+    return set(REQUIRED) | own | in_flows
 
 
 def _missing(there: set[str], file: Path, language: str, site: Site) -> Iterator[ConfigError]:

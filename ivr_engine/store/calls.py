@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Row, Select, and_, bindparam, func, select, tuple_
 
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.consent import Consent, WaitTimeSmsStatus
+from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 from ivr_engine.store.connection import Statements, changed
 from ivr_engine.store.tables import IS_OPEN, calls
 
 _c: Final = calls.c
-_DERIVED: Final = frozenset({"is_open", "line", "place_at"})
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Visit).decode
+_DERIVED: Final = frozenset({"is_open", "line", "place_at", "flow", "node"})
 _ALL: Final = select(*(column for column in _c if column.name not in _DERIVED))
 
 _INSERT: Final = calls.insert()
@@ -137,6 +141,9 @@ def _values(call: Call) -> dict[str, Any]:
         "answered_at": call.answered_at,
         "ended_at": call.ended_at,
         "end_reason": call.end_reason and call.end_reason.value,
+        "flow": call.visit and call.visit.flow,
+        "node": call.visit and call.visit.node,
+        "visit": call.visit and _encode(call.visit).decode(),
         "is_open": call.chapter is not Chapter.ENDED,
         "line": call.queue if call.in_line else None,
         "place_at": call.entered_at or call.started_at,
@@ -171,4 +178,5 @@ def _call(row: Row[Any]) -> Call:
         answered_at=row.answered_at,
         ended_at=row.ended_at,
         end_reason=None if row.end_reason is None else EndReason(row.end_reason),
+        visit=None if row.visit is None else _decode(row.visit),
     )

@@ -1,7 +1,8 @@
 """The tables, in types that SQLite and PostgreSQL both have.
 
 Derived columns serve an index and are never read back: ``calls.is_open``, ``calls.line``,
-``calls.place_at`` and ``messages.media_pending``. The domain computes them, so the rule has one home.
+``calls.place_at`` and ``messages.media_pending``; ``calls.flow`` and ``calls.node`` serve people who read
+the table (``calls.visit`` has both). The domain computes them, so the rule has one home.
 The indexes are partial on them, not on ``chapter`` or ``media``: writing a column that an index so much
 as mentions makes SQLite write the index too, and a chapter changes many times a call.
 
@@ -96,6 +97,9 @@ calls: Final = Table(
     Column("answered_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("end_reason", Name),
+    Column("flow", Name),
+    Column("node", Name),
+    Column("visit", Text, comment="JSON: flow, node, what was counted there, variables"),
     Column("is_open", Boolean, nullable=False),
     Column("line", Name, comment="the queue it holds a place in, if any"),
     Column("place_at", UtcDateTime, nullable=False, comment="since when its place counts"),
@@ -235,6 +239,15 @@ consents: Final = Table(
 )
 Index(None, consents.c.number, consents.c.at)
 Index(None, consents.c.at)
+
+
+callers: Final = Table(
+    "callers",
+    metadata,
+    Column("number", Name, primary_key=True),
+    Column("language", Name, nullable=False, comment="chosen in an earlier call"),
+    Column("chosen_at", UtcDateTime, nullable=False),
+)
 
 
 engines: Final = Table(

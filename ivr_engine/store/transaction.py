@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from ivr_engine.ports import Tx
 from ivr_engine.store.agents import AgentTable
+from ivr_engine.store.callers import CallerTable
 from ivr_engine.store.calls import CallTable
 from ivr_engine.store.connection import Statements
 from ivr_engine.store.consents import ConsentTable
@@ -25,11 +26,22 @@ Function = Callable[[Tx], Any]
 class Transaction:
     """``ports.Tx``, and for the store's own needs the statements underneath."""
 
-    __slots__ = ("agents", "calls", "consents", "engines", "events", "messages", "statements", "tickets")
+    __slots__ = (
+        "agents",
+        "callers",
+        "calls",
+        "consents",
+        "engines",
+        "events",
+        "messages",
+        "statements",
+        "tickets",
+    )
 
     def __init__(self, statements: Statements) -> None:
         self.statements = statements
         self.calls = CallTable(statements)
+        self.callers = CallerTable(statements)
         self.messages = MessageTable(statements)
         self.agents = AgentTable(statements)
         self.tickets = TicketTable(statements)

@@ -57,6 +57,8 @@ def _of(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(_of(get_args(hint)[0]), max_size=3).map(tuple)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return st.sampled_from(hint)
+    if get_origin(hint) is dict:
+        return st.dictionaries(*map(_of, get_args(hint)), max_size=3)
     return st.one_of(*map(_of, get_args(hint)))
 
 

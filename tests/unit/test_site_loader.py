@@ -66,6 +66,7 @@ def only_mistake(tmp_path: Path, text: str | bytes) -> ConfigError:
 def test_the_example_is_what_the_journey_needs() -> None:
     site = load(EXAMPLE)
     assert site.numbers["700"].queue == "support"
+    assert site.numbers["100"].flow == "main"
     assert (site.default_language, site.numbers["700"].language) == ("en", None)
     assert site.numbers["701"].language == "de"
     assert (site.interval("support"), site.first_announcement("support")) == (5, 5)
@@ -75,7 +76,7 @@ def test_the_example_is_what_the_journey_needs() -> None:
     )
     assert (site.interval("express"), site.first_announcement("express")) == (30, 0)
     assert not site.queue("express").announce_position
-    assert site.queues_of() == {name: frozenset({"support", "express"}) for name in ("anna", "ben")}
+    assert site.queues_of() == {name: frozenset({"support", "sales", "express"}) for name in ("anna", "ben")}
 
 
 @pytest.mark.parametrize(
@@ -431,5 +432,5 @@ def test_a_queue_overrides_what_is_global(tmp_path: Path) -> None:
 
 
 def test_a_queue_that_is_gone_is_refused_by_name() -> None:
-    with pytest.raises(Refused, match="queue sales is not in the configuration"):
-        load(EXAMPLE).rules_for("sales")
+    with pytest.raises(Refused, match="queue returns is not in the configuration"):
+        load(EXAMPLE).rules_for("returns")

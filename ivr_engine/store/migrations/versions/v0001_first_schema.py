@@ -57,6 +57,9 @@ def upgrade() -> None:
         sa.Column("answered_at", _TIME),
         sa.Column("ended_at", _TIME),
         sa.Column("end_reason", _NAME),
+        sa.Column("flow", _NAME),
+        sa.Column("node", _NAME),
+        sa.Column("visit", sa.Text(), comment="JSON: flow, node, what was counted there, variables"),
         sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.Column("line", _NAME, comment="the queue it holds a place in, if any"),
         sa.Column("place_at", _TIME, nullable=False, comment="since when its place counts"),
@@ -85,6 +88,13 @@ def upgrade() -> None:
         **_where("is_open IS 1", "is_open IS true"),
     )
 
+    op.create_table(
+        "callers",
+        sa.Column("number", _NAME, nullable=False),
+        sa.Column("language", _NAME, nullable=False, comment="chosen in an earlier call"),
+        sa.Column("chosen_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_callers"),
+    )
     op.create_table(
         "consents",
         sa.Column("id", _NAME, nullable=False),
@@ -229,6 +239,7 @@ def downgrade() -> None:
         "engines",
         "consents",
         "calls",
+        "callers",
         "agents",
     ):
         op.drop_table(table)

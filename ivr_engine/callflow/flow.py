@@ -1,0 +1,54 @@
+"""Through a flow, a chapter a node, until the caller is in a queue's line or has been said goodbye to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import structlog
+
+from ivr_engine.callflow import goodbye, language, menu, play, ways
+from ivr_engine.callflow.house import House
+from ivr_engine.domain.calls import Call, Chapter, EndReason
+from ivr_engine.ports import Leg, Tx
+
+log = structlog.get_logger()
+
+CHAPTERS: Final[Mapping[Chapter, Callable[[House, Leg, Call], Awaitable[Call]]]] = {
+    Chapter.PLAYING: play.say,
+    Chapter.LANGUAGE: language.choose,
+    Chapter.MENU: menu.choose,
+}
+
+
+async def through(house: House, leg: Leg, call: Call) -> Call | EndReason:
+    """From the chapter the row names: the call in its queue's line, or why it is to be hung up.
+
+    A prompt that an engine before this one began is stopped and played anew.
+    """
+    await leg.stop_playing()
+    call = await _still_there(house, call)
+    while call.in_flow:
+        if call.chapter is Chapter.LEAVING:
+            return await goodbye.say(house, leg, call)
+        call = await CHAPTERS[call.chapter](house, leg, call)
+    return call
+
+
+async def _still_there(house: House, call: Call) -> Call:
+    """The configuration may have changed while no engine was there: who stands at a node that is gone, or
+    that does something else now, begins anew."""
+    if call.visit is None:
+        return call
+    node = house.site.node(call.visit.flow, call.visit.node)
+    if call.queue or (node is not None and ways.CHAPTER_OF.get(type(node.doing)) is call.chapter):
+        return call
+    log.warning("flow.node_gone", flow=call.visit.flow, node=call.visit.node, meaning="the flow begins anew")
+
+    def write(tx: Tx) -> Call:
+        current = tx.calls.get(call.id)
+        if current.number not in house.site.numbers:
+            return ways.Going(current.led_to(Chapter.LEAVING, None)).stored(house, tx)
+        return ways.begin(house, tx, current).stored(house, tx)
+
+    return await house.store.run(write)

@@ -1,0 +1,93 @@
+"""Where a call goes next: through its flow, into a queue, or to the end.
+
+Decided inside a transaction; nodes at which nothing is heard are passed in that same transaction, so a stored
+call always stands at a node where the caller hears something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ivr_engine.callflow.house import House
+from ivr_engine.domain.calls import Call, Chapter
+from ivr_engine.domain.events import Happening, NodeReached, QueueEntered
+from ivr_engine.domain.menu import MenuState
+from ivr_engine.domain.visit import Visit
+from ivr_engine.errors import Refused
+from ivr_engine.ports import Tx
+from ivr_engine.site.flows import ChooseLanguage, Doing, EnterQueue, HangUp, Menu, Play
+
+CHAPTER_OF: Final[Mapping[type[Doing], Chapter]] = {
+    Play: Chapter.PLAYING,
+    ChooseLanguage: Chapter.LANGUAGE,
+    Menu: Chapter.MENU,
+    HangUp: Chapter.LEAVING,
+}
+"""The chapter of a call at a node where something is heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A call on its way, not stored yet, and what happened on the way."""
+
+    call: Call
+    happenings: tuple[Happening, ...] = ()
+
+    def then(self, call: Call, *happenings: Happening) -> Going:
+        return Going(call, (*self.happenings, *happenings))
+
+    def stored(self, house: House, tx: Tx) -> Call:
+        """For a call that is in the store already."""
+        tx.calls.save(self.call)
+        tx.events.add(house.clock.now(), self.call.id, *self.happenings)
+        return self.call
+
+
+def begin(house: House, tx: Tx, call: Call) -> Going:
+    """To where the number dialled leads. ``Refused`` when it leads nowhere."""
+    number = house.site.numbers.get(call.number)
+    if number is None:
+        raise Refused(f"no number {call.number!r} in the site: add it under numbers")
+    if number.flow is None:
+        return _into_line(house, tx, Going(call), number.queue or "")
+    flow = house.site.flows[number.flow]
+    visit = Visit(flow=number.flow, node=flow.start, menu=MenuState(house.clock.now()))
+    kept = kept_language(house, tx, call)
+    return go_on(house, tx, replace(call, visit=visit, language=kept or call.language), flow.start)
+
+
+def go_on(house: House, tx: Tx, call: Call, target: str, *, by_key: bool = False) -> Going:
+    """To the node ``target`` of the call's flow, and on from there as long as nothing is heard."""
+    going, visit = Going(call), call.where
+    while True:
+        visit = visit.at(target, house.clock.now())
+        going = going.then(replace(going.call, visit=visit), NodeReached(visit.flow, target))
+        doing = house.site.flows[visit.flow].nodes[target].doing
+        if isinstance(doing, EnterQueue):
+            return _into_queue(house, tx, going, doing)
+        if isinstance(doing, ChooseLanguage) and not by_key and kept_language(house, tx, call):
+            target = doing.then
+            continue
+        if isinstance(doing, Menu):
+            visit = visit.arriving_at_menu()
+        return going.then(going.call.led_to(CHAPTER_OF[type(doing)], visit))
+
+
+def _into_queue(house: House, tx: Tx, going: Going, entering: EnterQueue) -> Going:
+    if entering.priority is not None:
+        going = going.then(replace(going.call, priority=entering.priority))
+    return _into_line(house, tx, going, entering.name)
+
+
+def _into_line(house: House, tx: Tx, going: Going, queue: str) -> Going:
+    call = replace(going.call, queue=queue)
+    call = call.entered(house.clock.now(), house.site.first_announcement(queue))
+    return going.then(call, QueueEntered(queue, tx.calls.ahead(call) + 1))
+
+
+def kept_language(house: House, tx: Tx, call: Call) -> str | None:
+    """What this caller's number chose in an earlier call, if the site still speaks it."""
+    kept = tx.callers.language(call.caller) if call.caller else None
+    return kept if kept in house.site.languages else None

@@ -1,0 +1,168 @@
+"""What must agree in flows: names that are used exist, and every caller comes to an end, also one who
+presses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from ivr_engine.errors import ConfigError
+from ivr_engine.site.explain import nearest
+from ivr_engine.site.flows import Flow, Menu, Node
+from ivr_engine.site.models import Site
+from ivr_engine.site.tree import Node as Tree
+from ivr_engine.site.tree import shown
+
+Path = tuple[str, ...]
+
+
+def numbers(site: Site, tree: Tree) -> Iterator[ConfigError]:
+    """Each number leads to one thing that exists."""
+    for number, settings in site.numbers.items():
+        leads = {"queue": (settings.queue, site.queues), "flow": (settings.flow, site.flows)}
+        named = {kind: (name, known) for kind, (name, known) in leads.items() if name is not None}
+        if len(named) != 1:
+            file, line = tree.at(("numbers", number))
+            what = "leads nowhere" if not named else "leads to a queue and to a flow"
+            remedy = "add 'queue: …' or 'flow: …' below it" if not named else "keep one of the two"
+            yield ConfigError(file, line, f"number '{number}' {what}", remedy)
+            continue
+        for kind, (name, known) in named.items():
+            if name not in known:
+                file, line = tree.at(("numbers", number, kind))
+                what = f"number '{number}' leads to the unknown {kind} '{name}'"
+                yield ConfigError(file, line, what, nearest(name, known))
+
+
+def flows(site: Site, tree: Tree) -> Iterator[ConfigError]:
+    """Everything wrong with the flows."""
+    for name, flow in site.flows.items():
+        wrong = [*_kinds(name, flow, tree)]
+        wrong += [] if wrong else [*_names(site, name, flow, tree), *_keys(name, flow, tree)]
+        yield from wrong
+        if not wrong:
+            yield from _endings(name, flow, tree)
+
+
+def unreachable(flow: Flow) -> list[str]:
+    """Nodes that no caller comes to."""
+    reached = _reached(flow, flow.start)
+    return [name for name in flow.nodes if name not in reached]
+
+
+def queues_reached(flow: Flow) -> set[str]:
+    """The queues that callers can come into."""
+    reached = (flow.nodes[name].queue for name in _reached(flow, flow.start))
+    return {queue.name for queue in reached if queue is not None}
+
+
+def _kinds(name: str, flow: Flow, tree: Tree) -> Iterator[ConfigError]:
+    for node, settings in flow.nodes.items():
+        there = list(settings.all())
+        if len(there) != 1:
+            file, line = tree.at(("flows", name, "nodes", node))
+            what = f"node '{node}' does nothing" if not there else f"node '{node}' does {' and '.join(there)}"
+            kinds = ", ".join(Node.model_fields)
+            yield ConfigError(file, line, what, f"give it exactly one of: {kinds}")
+
+
+def _names(site: Site, name: str, flow: Flow, tree: Tree) -> Iterator[ConfigError]:
+    for path, target in _targets(flow):
+        if target not in flow.nodes:
+            where = ".".join(path[1:]) if path[0] == "nodes" else path[0]
+            what = f"'{where}' of flow '{name}' leads to the unknown node '{target}'"
+            yield _error(tree, name, path, what, nearest(target, flow.nodes))
+    for node, settings in flow.nodes.items():
+        at = ("nodes", node)
+        if settings.queue is not None and settings.queue.name not in site.queues:
+            what = f"node '{node}' leads into the unknown queue '{settings.queue.name}'"
+            remedy = nearest(settings.queue.name, site.queues)
+            yield _error(tree, name, (*at, "queue", "name"), what, remedy)
+        for key, language in settings.language.keys.items() if settings.language else ():
+            if language not in site.languages:
+                what = f"node '{node}': language '{language}' is not one of the site's"
+                remedy = f"{nearest(language, site.languages)} Else add it to 'languages'"
+                yield _error(tree, name, (*at, "language", "keys", key), what, remedy)
+
+
+def _targets(flow: Flow) -> Iterator[tuple[Path, str]]:
+    yield ("start",), flow.start
+    for key, target in flow.everywhere.items():
+        yield ("everywhere", key), target
+    for node in flow.nodes:
+        for path, way in flow.ways(node):
+            if len(path) > 1:
+                yield ("nodes", *path), way.target
+
+
+def _keys(name: str, flow: Flow, tree: Tree) -> Iterator[ConfigError]:
+    """A key that is given two meanings in one menu (twice in ``keys`` is an error of the file itself)."""
+    for node, settings in flow.nodes.items():
+        menu = settings.menu
+        if menu is None:
+            continue
+        for setting, key in _given(menu):
+            others = [
+                where for where, other in (*_given(menu), *(("keys", k) for k in menu.keys)) if other == key
+            ]
+            if len(others) > 1 and others.index(setting) == 0:
+                what = f"node '{node}': the key {shown(key)} is used twice: as {' and as '.join(others)}"
+                yield _error(tree, name, ("nodes", node, "menu", setting), what, "give each its own key")
+
+
+def _given(menu: Menu) -> list[tuple[str, str]]:
+    """The keys for moving about that the admin wrote: the one that is there without gives way."""
+    both = (("back", menu.back), ("repeat", menu.repeat))
+    return [(name, key) for name, key in both if key is not None and name in menu.model_fields_set]
+
+
+def _endings(name: str, flow: Flow, tree: Tree) -> Iterator[ConfigError]:
+    """Dead ends, and circles in which a caller who presses nothing goes round for ever."""
+    ends = {node for node in flow.nodes if not flow.ways(node) or flow.nodes[node].queue is not None}
+    before: set[str] = set()
+    while before != ends:
+        before = set(ends)
+        ends |= {node for node in flow.nodes if {way.target for _, way in flow.ways(node)} & ends}
+    for node in flow.nodes:
+        if node not in ends:
+            what = f"node '{node}' is a dead end: no way leads from it into a queue or to a goodbye"
+            yield _error(tree, name, ("nodes", node), what, "add a way to a node with 'queue' or 'hang_up'")
+    told: set[str] = set()
+    for node in flow.nodes:
+        circle = _circle(flow, node)
+        if circle and not told & set(circle):
+            told |= set(circle)
+            what = f"a caller who presses nothing goes round for ever: {' → '.join([*circle, circle[0]])}"
+            yield _error(tree, name, ("nodes", node), what, "let one of them lead on to another node")
+
+
+def _silent(flow: Flow, node: str) -> list[str]:
+    return [way.target for _, way in flow.ways(node) if not way.key]
+
+
+def _circle(flow: Flow, start: str) -> list[str]:
+    """A way from ``start`` back to it without a key, if there is one; the shortest."""
+    paths = [[start]]
+    seen: set[str] = set()
+    while paths:
+        path = paths.pop(0)
+        for target in _silent(flow, path[-1]):
+            if target == start:
+                return path
+            if target not in seen:
+                seen.add(target)
+                paths.append([*path, target])
+    return []
+
+
+def _reached(flow: Flow, start: str) -> Collection[str]:
+    reached, further = {start}, [start]
+    while further:
+        new = {way.target for _, way in flow.ways(further.pop())} - reached
+        reached |= new
+        further += sorted(new)
+    return reached
+
+
+def _error(tree: Tree, flow: str, path: Path, what: str, remedy: str) -> ConfigError:
+    file, line = tree.at(("flows", flow, *path))
+    return ConfigError(file, line, what, remedy)

@@ -1,0 +1,170 @@
+"""Flows: what callers are led through before they come into a queue. ``docs/0007-flows.md`` tells the rest.
+
+A flow is a set of named nodes; each holds exactly one thing to do and names the nodes that may follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from ivr_engine.domain.menu import MenuRules
+from ivr_engine.site.values import Key, Language, Name, PositiveSeconds, Priority, PromptName, Settings
+
+Tries = Annotated[int, Field(ge=0, le=20)]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way out of a node: ``setting`` is where it is written, ``key`` whether the caller presses one."""
+
+    setting: tuple[str, ...]
+    target: str
+    key: bool = False
+
+
+class Play(Settings):
+    """Say something, then go on."""
+
+    prompt: PromptName
+    then: Name
+
+    def ways(self) -> Iterator[Way]:
+        yield Way(("then",), self.then)
+
+
+class Asking(Settings):
+    """What a menu and the choice of language have in common."""
+
+    wait: PositiveSeconds = 5.0
+    """Seconds of silence after the prompt in which a key still counts."""
+    wrong_keys: Tries = 3
+    """After so many wrong keys the caller is asked again; one more, and the call goes on."""
+    silences: Tries = 2
+    longest: PositiveSeconds = 180.0
+    """Seconds in which the prompt is repeated; whoever has not chosen by then goes on."""
+
+
+class ChooseLanguage(Asking):
+    """Let the caller choose. The prompt is played in each of the languages, in the order of the keys.
+    A caller whose number chose before is not asked, unless a key led here."""
+
+    prompt: PromptName = "choose_language"
+    keys: Annotated[dict[Key, Language], Field(min_length=1)]
+    then: Name
+    """Also of a caller who did not choose: in the language as it was."""
+
+    def ways(self) -> Iterator[Way]:
+        yield Way(("then",), self.then)
+
+    def rules(self) -> MenuRules:
+        return MenuRules(
+            keys=self.keys, wrong_keys=self.wrong_keys, silences=self.silences, longest_s=self.longest
+        )
+
+
+class Menu(Asking):
+    prompt: PromptName
+    keys: Annotated[dict[Key, Name], Field(min_length=1)]
+    back: Key | None = "*"
+    """To the menu before this one; a wrong key in the first menu."""
+    repeat: Key | None = None
+    """Says the prompt again."""
+    otherwise: Name
+    """For whoever passes one of the limits."""
+
+    def ways(self) -> Iterator[Way]:
+        yield Way(("otherwise",), self.otherwise)
+        for key, target in self.keys.items():
+            yield Way(("keys", key), target, key=True)
+
+    def rules(self, everywhere: Mapping[str, str], *, has_before: bool) -> MenuRules:
+        """``everywhere``: the flow's keys for all menus; ``has_before``: there is a menu to go back to."""
+        own = {self.repeat, self.back if has_before else None}
+        return MenuRules(
+            keys={key: target for key, target in everywhere.items() if key not in own} | self.keys,
+            wrong_keys=self.wrong_keys,
+            silences=self.silences,
+            longest_s=self.longest,
+            back=self.back if has_before else None,
+            repeat=self.repeat,
+        )
+
+
+class EnterQueue(Settings):
+    """Into the line of a queue: the end of the flow."""
+
+    name: Name
+    priority: Priority | None = None
+    """In place of the number's."""
+    closed: Name | None = None
+    """Where to outside the queue's hours; not given: the queue's closed message, and the end."""
+
+    def ways(self) -> Iterator[Way]:
+        if self.closed is not None:
+            yield Way(("closed",), self.closed)
+
+
+class HangUp(Settings):
+    """The last words, and the end."""
+
+    prompt: PromptName = "goodbye"
+
+    def ways(self) -> Iterator[Way]:
+        yield from ()
+
+
+Doing = Play | ChooseLanguage | Menu | EnterQueue | HangUp
+
+
+class Node(Settings):
+    """Exactly one of these is set; ``references`` sees to it."""
+
+    play: Play | None = None
+    language: ChooseLanguage | None = None
+    menu: Menu | None = None
+    queue: EnterQueue | None = None
+    hang_up: HangUp | None = None
+
+    def all(self) -> dict[str, Doing]:
+        """What is set, by the name of its setting."""
+        return {name: value for name in Node.model_fields if (value := getattr(self, name)) is not None}
+
+    @property
+    def doing(self) -> Doing:
+        """What the node does."""
+        return next(iter(self.all().values()))
+
+    @property
+    def kind(self) -> str:
+        return next(iter(self.all()))
+
+
+class Flow(Settings):
+    start: Name
+    everywhere: dict[Key, Name] = Field(default_factory=dict)
+    """Keys that lead there from every menu which gives them no other meaning, like ``0: operator``."""
+    nodes: Annotated[dict[Name, Node], Field(min_length=1)]
+
+    def prompts(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Every prompt named, with the path of its setting below ``nodes``."""
+        for name, node in self.nodes.items():
+            for kind, doing in node.all().items():
+                prompt = getattr(doing, "prompt", None)
+                if prompt is not None:
+                    yield (name, kind, "prompt"), prompt
+
+    def ways(self, name: str) -> list[tuple[tuple[str, ...], Way]]:
+        """Every way out of that node, with the path of its setting below ``nodes``."""
+        node = self.nodes[name]
+        own = [
+            ((name, kind, *way.setting), way) for kind, doing in node.all().items() for way in doing.ways()
+        ]
+        if node.menu is None:
+            return own
+        taken = {*node.menu.keys, node.menu.back, node.menu.repeat}
+        general = [(key, target) for key, target in self.everywhere.items() if key not in taken]
+        return own + [((name,), Way(("everywhere", key), target, key=True)) for key, target in general]

@@ -1,0 +1,35 @@
+"""The kinds of value that settings are made of, and the base of all settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LANGUAGE_PATTERN: Final = r"^[a-z]{2}(-[A-Z]{2})?$"
+NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,39}$"
+PROMPT_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,39}(\.[a-z0-9]{1,10})?$"
+E164_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
+COUNTRY_PATTERN: Final = r"^[A-Z]{2}$"
+DIALLED_PATTERN: Final = r"^\+?[0-9*#]{1,20}$"
+KEY_PATTERN: Final = r"^[0-9*#]$"
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
+Language = Annotated[str, Field(pattern=LANGUAGE_PATTERN)]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+PromptName = Annotated[str, Field(pattern=PROMPT_PATTERN)]
+E164 = Annotated[str, Field(pattern=E164_PATTERN)]
+Country = Annotated[str, Field(pattern=COUNTRY_PATTERN)]
+Dialled = Annotated[str, Field(pattern=DIALLED_PATTERN)]
+Key = Annotated[str, Field(pattern=KEY_PATTERN)]
+Label = Annotated[str, Field(min_length=1, max_length=100)]
+Priority = Annotated[int, Field(ge=-1000, le=1000)]
+SmsText = Annotated[str, Field(min_length=1, max_length=918)]
+"""918 characters are six parts of 153."""
+
+
+class Settings(BaseModel):
+    """Base: unknown keys are mistakes, values never change after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
