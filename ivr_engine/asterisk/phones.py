@@ -62,6 +62,8 @@ class Phones:
         await self._object(
             "auth", name, {"auth_type": "userpass", "username": name, "password": account.password}
         )
+        # No qualify_frequency: a phone that ignores OPTIONS would count as absent and never ring, and one
+        # that is dead costs no more than the one offer it does not take.
         await self._object("aor", name, {"max_contacts": "1", "remove_existing": "yes"})
         await self._object("endpoint", name, self._endpoint(name))
 
@@ -79,6 +81,8 @@ class Phones:
             "rewrite_contact": "yes",
             "allow_subscribe": "no",
             "allow_transfer": "no",
+            "timers": "always",
+            "timers_sess_expires": str(self._settings.phone_session_s),
         }
 
     async def _object(self, kind: str, name: str, fields: dict[str, str]) -> None:

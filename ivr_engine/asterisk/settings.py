@@ -44,6 +44,9 @@ class AriSettings:
     phone_context: str = "ivr-agents"
     """The dialplan context of calls that agents' phones make themselves."""
     phone_codecs: tuple[str, ...] = ("alaw", "ulaw", "g722", "opus")
+    phone_session_s: int = 600
+    """Every half of it a phone in a call is asked whether it is still there, and the call hung up when it
+    is not. As ``timers_sess_expires`` in pjsip.conf, which says why; Asterisk takes 90 or more."""
     leg_queue: int = 256
     """Events one verb may leave unread before its call is ended."""
     arrival_queue: int = 500

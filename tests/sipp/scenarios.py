@@ -115,6 +115,7 @@ def caller(does: CallerDoes) -> str:
         _send(_request("BYE", 2), retrans=True),
         _receive('response="200" next="end"'),
         *_hung_up_on(),
+        *_asked_whether_there(EVENT, "sip:[field0]@[local_ip]:[local_port]"),
         _label("end"),
     ]
     return _scenario(does.what, steps)
@@ -132,7 +133,8 @@ def agent(does: AgentDoes) -> str:
         _label("pick"),
     ]
     if answers:
-        steps += [*_answers(does), *_cancelled(), *_hung_up_on()]
+        there = _asked_whether_there(101, "sip:[service]@[local_ip]:[local_port]")
+        steps += [*_answers(does), *_cancelled(), *_hung_up_on(), *there]
     else:
         steps += [*_refuses(does.code or "480 Temporarily Unavailable"), *_cancelled()]
     return _scenario(does.what, [*steps, _label("end")])
@@ -167,7 +169,9 @@ def _when_cued_or_after(milliseconds: int, *, then: str) -> list[str]:
     """Falls through after the time, jumps to ``then`` on a cue, to the end if the other side hangs up."""
     late = f'timeout="{milliseconds}" ontimeout="late-{then}"'
     return [
+        _label("stay"),
         _receive(f'request="BYE" optional="true" {late} next="hung-up-on"'),
+        _receive(f'request="INVITE" optional="true" {late} next="asked"'),
         _receive(f'request="{CUE}" {late} next="{then}"'),
         _label(f"late-{then}"),
     ]
@@ -220,6 +224,17 @@ def _hung_up_on() -> list[str]:
     ]
 
 
+def _asked_whether_there(event: int, contact: str) -> list[str]:
+    """A session timer's question (the INVITE again, of a call that lasts): yes."""
+    yes = _answer("200 OK", "[last_CSeq:]", _SDP.format(event=event), tag="", contact=contact)
+    return [
+        _label("asked"),
+        _log("asked"),
+        _send(yes, retrans=True),
+        _receive('request="ACK" next="stay"'),
+    ]
+
+
 def _invite() -> str:
     return _caller_head("INVITE sip:[service]@[remote_ip]:[remote_port]", 1, "INVITE") + _SDP.format(
         event=EVENT
@@ -243,7 +258,13 @@ Max-Forwards: 70
 """
 
 
-def _answer(code: str, cseq: str, body: str, tag: str = ";tag=[pid]x[call_number]") -> str:
+def _answer(
+    code: str,
+    cseq: str,
+    body: str,
+    tag: str = ";tag=[pid]x[call_number]",
+    contact: str = "sip:[service]@[local_ip]:[local_port]",
+) -> str:
     return f"""\
 SIP/2.0 {code}
 [last_Via:]
@@ -251,7 +272,7 @@ SIP/2.0 {code}
 [last_To:]{tag}
 [last_Call-ID:]
 {cseq}
-Contact: <sip:[service]@[local_ip]:[local_port]>
+Contact: <{contact}>
 {body}"""
 
 
