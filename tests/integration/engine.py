@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,10 @@ STOP_S: Final = 15.0
 COMMAND_S: Final = 60.0
 
 Site = dict[str, Any]
+
+_STARTER: Final = ThreadPoolExecutor(1, "starter")
+"""Processes are told to end when the thread that started them ends, so also when the tests are killed; this
+thread ends with the tests, others as soon as a test is over."""
 
 
 class NotUp(AssertionError):
@@ -179,9 +184,12 @@ class House:
         self.engine = None
 
     def _spawn(self, command: str) -> subprocess.Popen[bytes]:
+        return _STARTER.submit(self._start_process, command).result()
+
+    def _start_process(self, command: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{command}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, *self.program, command],
+                ["setpriv", "--pdeathsig", "TERM", sys.executable, *self.program, command],
                 cwd=PROJECT,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,

@@ -7,14 +7,20 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from scripts.stack import Asterisk, Ports
 from scripts.stack.system import PROJECT
 from tests.integration.sip import eventually
+from tests.sipp.api import api_of
+from tests.sipp.ears import MUSIC, NOTHING
+from tests.sipp.sipp import Server
+from tests.sipp.stage import Stage, library_of
 
 STARTER = """
 import sys, time
@@ -23,6 +29,20 @@ from scripts.stack import Asterisk, Ports
 
 asterisk = Asterisk.start(folder=Path(sys.argv[1]), ports=Ports.free())
 print(asterisk.pid, flush=True)
+time.sleep(600)
+"""
+
+ENGINE_STARTER = """
+import sys, threading, time
+from pathlib import Path
+from scripts.stack import from_environment
+from tests.integration.engine import House, example_site
+
+house = House(from_environment(), Path(sys.argv[1]), example_site(), application="ivr-orphan")
+thread = threading.Thread(target=house.start)
+thread.start()
+thread.join()
+print(house.http_port, flush=True)
 time.sleep(600)
 """
 
@@ -98,48 +118,169 @@ def test_it_comes_back_from_a_crash_with_the_same_address(own_asterisk: Asterisk
     assert own_asterisk.pid != before
 
 
-async def test_run_takes_calls_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+async def test_an_engine_of_the_tests_ends_with_them_and_not_before(
+    asterisk: Asterisk, tmp_path: Path
+) -> None:
+    named = {
+        "IVR_ARI_URL": asterisk.ari_url,
+        "IVR_ARI_USER": asterisk.ari_user,
+        "IVR_ARI_PASSWORD": asterisk.ari_password,
+        "IVR_SIP_PORT": str(asterisk.sip_port),
+        "IVR_SOUNDS": str(asterisk.sounds_dir),
+    }
+    starter = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", ENGINE_STARTER, str(tmp_path / "house")),
+        cwd=PROJECT,
+        env=os.environ | named,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert starter.stdout is not None
+    async with asyncio.timeout(60):
+        port = int(await starter.stdout.readline())
+    async with api_of(f"http://127.0.0.1:{port}", "") as api:
+        assert await api.healthy(), "it has outlived the thread that asked for it"
+    starter.kill()
+    await starter.wait()
+    await eventually(lambda: none_left(str(tmp_path)), within_s=20)
+
+
+@dataclass(frozen=True)
+class Script:
+    """``scripts/run``, ready for calls, with the ports and the state it was given."""
+
+    process: asyncio.subprocess.Process
+    env: dict[str, str]
+    lines: list[str]
+
+    @property
+    def said(self) -> str:
+        return "".join(self.lines)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.env['IVR_HTTP_PORT']}"
+
+    @property
+    def state(self) -> Path:
+        return Path(self.env["IVR_STATE"])
+
+    @property
+    def token(self) -> str:
+        return (self.state / "secrets/api_token").read_text().strip()
+
+    async def says(self, words: str, within_s: float = 60) -> None:
+        async def said() -> bool:
+            return words in self.said
+
+        try:
+            await eventually(said, within_s)
+        except TimeoutError:
+            raise AssertionError(f"not said within {within_s:g} s: {words!r}\n{self.said}") from None
+
+    async def ctrl_c(self) -> int | None:
+        """As the terminal does it: to the whole group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        async with asyncio.timeout(30):
+            return await self.process.wait()
+
+    async def listen(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.lines.append(line.decode())
+
+
+@asynccontextmanager
+async def scripts_run(state: Path) -> AsyncGenerator[Script]:
     ports = Ports.free()
-    http, simulator = Ports.free().http, Ports.free().http
     env = {name: value for name, value in os.environ.items() if not name.startswith("IVR_")} | {
-        "IVR_STATE": str(tmp_path / "state"),
+        "IVR_STATE": str(state),
         "IVR_SIP_PORT": str(ports.sip),
         "IVR_ARI_PORT": str(ports.http),
         "IVR_RTP_PORTS": f"{ports.rtp_start}-{ports.rtp_end}",
-        "IVR_HTTP_PORT": str(http),
-        "IVR_SIMULATOR_PORT": str(simulator),
+        "IVR_HTTP_PORT": str(Ports.free().http),
+        "IVR_SIMULATOR_PORT": str(Ports.free().http),
     }
-    script = await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         PROJECT / "scripts" / "run",
         env=env,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         process_group=0,
     )
-    assert script.stderr is not None
-    said = ""
-    async with asyncio.timeout(120):
-        while "Ctrl-C ends all of it" not in said:
-            line = await script.stderr.readline()
-            assert line, said
-            said += line.decode()
-    assert f"sip:700@127.0.0.1:{ports.sip}" in said
-    token = (tmp_path / "state/secrets/api_token").read_text().strip()
-    assert token in said
-    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
-        async with session.get(f"http://127.0.0.1:{http}/health") as answer:
-            assert answer.status == 200
-        async with session.get(f"http://127.0.0.1:{http}/api/v1/calls") as answer:
-            assert (await answer.json())["items"] == []
-    again = await asyncio.to_thread(run_script, env)
-    assert again.returncode == 1
-    assert "runs already" in again.stderr
-    # As the terminal does it: to the whole group.
-    os.killpg(script.pid, signal.SIGINT)
-    async with asyncio.timeout(30):
-        await script.communicate()
-    assert script.returncode == 0
+    script = Script(process, env, [])
+    listening = asyncio.create_task(script.listen())
+    try:
+        await script.says("Ctrl-C ends all of it", within_s=120)
+        yield script
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+        await listening
+
+
+async def test_run_takes_calls_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    async with scripts_run(tmp_path / "state") as script:
+        assert f"sip:700@127.0.0.1:{script.env['IVR_SIP_PORT']}" in script.said
+        assert script.token in script.said
+        async with api_of(script.url, script.token) as api:
+            assert await api.healthy()
+            assert await api.open_calls() == []
+        again = await asyncio.to_thread(run_script, script.env)
+        assert again.returncode == 1
+        assert "runs already" in again.stderr
+        assert await script.ctrl_c() == 0
     await eventually(lambda: none_left(str(tmp_path)))
+
+
+async def test_an_engine_that_was_replaced_takes_nothing_down_with_it(tmp_path: Path) -> None:
+    """Somebody starts a second engine with the same name: it gets the callers, and they notice nothing."""
+    async with scripts_run(tmp_path / "state") as script:
+        sounds = script.state / "sounds"
+        library = await library_of(PROJECT / "config", PROJECT / "prompts", sounds)
+        other = f"http://127.0.0.1:{Ports.free().http}"
+        async with api_of(script.url, script.token) as api, api_of(other, script.token) as other_api:
+            stage = Stage(
+                server=Server(int(script.env["IVR_SIP_PORT"])),
+                api=other_api,
+                library=library,
+                folder=tmp_path,
+                number="700",
+                agents=(),
+            )
+            async with stage.caller("led") as caller:
+                await caller.hears(MUSIC)
+                [before] = await api.open_calls()
+                second = await second_engine(script, other)
+                try:
+                    await script.says("Another engine has taken this one's name")
+                    after = await caller.call_is(state="waiting", position=1)
+                    assert (after["id"], after["entered_at"]) == (before["id"], before["entered_at"])
+                    await caller.hears_position(within=30)
+                    await caller.hears(MUSIC)
+                    assert not await api.healthy()
+                    assert caller.ear.longest(NOTHING) < 1.0, caller.ear.story()
+                    await caller.hangs_up()
+                finally:
+                    second.terminate()
+                    await second.wait()
+        assert script.process.returncode is None
+        assert "it is started again" not in script.said
+        assert await script.ctrl_c() == 0
+    await eventually(lambda: none_left(str(tmp_path)))
+
+
+async def second_engine(script: Script, url: str) -> asyncio.subprocess.Process:
+    """Another engine of the same name and state, started by hand beside ``scripts/run``."""
+    env = script.env | {
+        "IVR_HTTP_PORT": url.rpartition(":")[2],
+        "IVR_ARI_URL": f"http://127.0.0.1:{script.env['IVR_ARI_PORT']}/ari",
+        "IVR_SOUNDS": str(script.state / "sounds"),
+        "IVR_SIMULATOR_URL": f"http://127.0.0.1:{script.env['IVR_SIMULATOR_PORT']}",
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ivr_engine", "run", cwd=PROJECT, env=env
+    )
 
 
 def test_run_names_a_port_that_is_taken(tmp_path: Path, own_asterisk: Asterisk) -> None:
