@@ -160,6 +160,8 @@ class Call:
 
     def entered(self, now: datetime, first_announcement_s: float) -> Call:
         """Into the line; a second entry keeps the first one's place."""
+        if self.chapter is Chapter.ENDED:
+            raise Refused(f"call {self.id} has ended")
         return replace(
             self,
             chapter=Chapter.WAITING,

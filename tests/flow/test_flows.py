@@ -17,6 +17,7 @@ from ivr_engine.domain.events import (
     QueueEntered,
     WrongKeyPressed,
 )
+from ivr_engine.errors import Unreachable
 from ivr_engine.sim.people import Caller, answers
 from tests.flow.centre import Centre, contact_centre, site, virtual
 from tests.flow.test_resume import restart
@@ -323,3 +324,32 @@ async def test_a_fault_in_a_menu_sends_nobody_away_and_the_menu_goes_on() -> Non
         await caller.hears_prompt("fallback")
         await caller.hears_times("main_menu", 2)
         assert len(await centre.rows(caller)) == 1
+
+
+# ── the staff ends it ────────────────────────────────────────────────────────────────────────────
+
+
+@virtual
+async def test_the_staff_ends_a_call_in_a_menu() -> None:
+    async with contact_centre(**SITE) as centre:
+        engine = centre.engine()
+        caller = await in_main_menu(centre)
+        await engine.reception.hang_up((await centre.row(caller)).id)
+        await caller.ended(within_s=1.0)
+        await centre.nothing_left()
+        assert (await centre.row(caller)).end_reason is EndReason.ENDED_BY_STAFF
+
+
+@virtual
+async def test_a_key_pressed_after_the_staff_has_ended_the_call_leads_nowhere() -> None:
+    async with contact_centre(**SITE) as centre:
+        engine = centre.engine()
+        caller = await in_main_menu(centre)
+        engine.telephony.faults["end_leg"] = [Unreachable("no answer") for _ in range(100)]
+        await engine.reception.hang_up((await centre.row(caller)).id)
+        caller.press("1")
+        await caller.ended(within_s=1.0)
+        row = await centre.row(caller)
+        assert (row.chapter, row.end_reason) == (Chapter.ENDED, EndReason.ENDED_BY_STAFF)
+        assert row.entered_at is None
+        assert "fallback" not in caller.ears.sounds

@@ -105,6 +105,8 @@ def test_the_first_end_counts() -> None:
     assert ended.ended(EndReason.AGENT_HUNG_UP, LATER + timedelta(seconds=1)) is ended
     with pytest.raises(Refused):
         ended.waiting_again(LATER, 5)
+    with pytest.raises(Refused):
+        ended.entered(LATER, 5)
 
 
 def test_a_hidden_caller_has_no_number() -> None:
