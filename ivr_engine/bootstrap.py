@@ -107,8 +107,8 @@ def _load(settings: Settings) -> Loaded:
 
 
 def _say_progress(done: int, of: int) -> None:
-    if done % 10 == 0 or done == of:
-        log.info("prompts.rendering", done=done, of=of)
+    if done % 10 == 0 and done < of:
+        log.info("prompts.progress", done=done, of=of)
 
 
 class _Engine:

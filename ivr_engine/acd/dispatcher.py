@@ -18,6 +18,7 @@ from ivr_engine.domain.agents import AgentState
 from ivr_engine.domain.events import AgentChanged, AgentOffered
 from ivr_engine.domain.waiting import Match, matches
 from ivr_engine.errors import ExternalError
+from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock, Store, Tx
 from ivr_engine.site.models import Site
 
@@ -73,6 +74,7 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._agents_left_over = True
         self._queues_of = site.queues_of()
+        self._trouble = Trouble("matching.store_unavailable", "matching.works_again")
 
     @contextmanager
     def seat(self, call_id: str) -> Generator[CalledSeat]:
@@ -117,8 +119,9 @@ class Dispatcher:
         try:
             reserved, next_free_at, left_over = await self._store.run(lambda tx: self._reserve(tx, seated))
         except ExternalError as error:
-            log.warning("matching.store_unavailable", error=str(error))
+            self._trouble.met(error, meaning="no caller is offered until it is over")
             return self._clock.now() + timedelta(seconds=STORE_PAUSE_S)
+        self._trouble.over()
         self._agents_left_over = left_over
         for match in reserved:
             self._call(match)

@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import structlog
 
@@ -29,6 +29,7 @@ from ivr_engine.asterisk.ari_operations import Applications, Asterisk, Bridges, 
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.transport_http import HttpTransport
 from ivr_engine.errors import ExternalError, Gone, NotInStasis
+from ivr_engine.observability.rationed import Trouble
 from ivr_engine.settings import Settings
 
 log = structlog.get_logger()
@@ -168,6 +169,17 @@ class Watchdog:
             if channels and not alive:
                 await self._look_after(name, channels)
 
+    async def look_for_ever(self, interval_s: float) -> NoReturn:
+        """Every ``interval_s`` seconds, also when Asterisk did not answer the last time."""
+        sight = Trouble("watchdog.blind", "watchdog.sees_again")
+        while True:
+            try:
+                await self.look(time.monotonic())
+                sight.over()
+            except ExternalError as error:
+                sight.met(error)
+            await asyncio.sleep(interval_s)
+
     async def _look_after(self, application: str, mine: Collection[str]) -> None:
         channels, bridges = await self._switch.state()
         for channel, fate in fates(mine, channels, bridges):
@@ -186,16 +198,7 @@ async def watch(ari: AriSettings, settings: WatchdogSettings | None = None) -> N
     log.info("watchdog.started", url=ari.url, limit_s=settings.limit_s)
     async with HttpTransport(ari, settings.deadline_s) as transport:
         watchdog = Watchdog(Ari(transport, settings.fallback_context), settings.limit_s)
-        answers = True
-        while True:
-            try:
-                await watchdog.look(time.monotonic())
-                answers = True
-            except ExternalError as error:
-                if answers:
-                    log.warning("watchdog.blind", error=str(error))
-                answers = False
-            await asyncio.sleep(settings.interval_s)
+        await watchdog.look_for_ever(settings.interval_s)
 
 
 async def run(here: Settings) -> None:

@@ -18,6 +18,7 @@ from ivr_engine.callflow.endings import caller_gone
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, EndReason
 from ivr_engine.errors import ExternalError
+from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Tx
 
 log = structlog.get_logger()
@@ -32,18 +33,14 @@ shorter."""
 
 async def look_after(house: House) -> None:
     """For ever. A store or an Asterisk that does not answer is asked again at the next turn."""
-    trouble = ""
+    trouble = Trouble("calls.not_looked_after", "calls.looked_after_again")
     while True:
         try:
             await leave_sign(house)
             await _end_forgotten(house)
-            trouble = ""
+            trouble.over()
         except ExternalError as error:
-            if str(error) != trouble:
-                log.warning(
-                    "calls.not_looked_after", error=str(error), remedy=f"again every {SIGN_EVERY_S:g} s"
-                )
-            trouble = str(error)
+            trouble.met(error, remedy=f"tried again every {SIGN_EVERY_S:g} s")
         await asyncio.sleep(SIGN_EVERY_S)
 
 

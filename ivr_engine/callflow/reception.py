@@ -27,6 +27,7 @@ from ivr_engine.domain.calls import Call, EndReason
 from ivr_engine.domain.events import AgentChanged, CallAdopted
 from ivr_engine.domain.numbers import masked
 from ivr_engine.errors import CallEnded, ExternalError, Gone, Refused
+from ivr_engine.observability.rationed import RationedLog, Trouble
 from ivr_engine.ports import Arrival, Leg, Snapshot, Tx
 
 log = structlog.get_logger()
@@ -44,6 +45,10 @@ class Reception:
         self._group: asyncio.TaskGroup | None = None
         self._settled = False
         self._one_at_a_time = asyncio.Lock()
+        self._rationed_log = RationedLog()
+        self._taking = Trouble("call.not_taken", "calls.taken_again")
+        self._reconciling = Trouble("reconciliation.failed", "reconciliation.works_again")
+        self._told: tuple[int, int] | None = None
 
     @property
     def calls(self) -> int:
@@ -102,13 +107,14 @@ class Reception:
         try:
             call = await register(self._house, arrival)
         except Refused as error:
-            log.error("call.turned_away", caller=masked(arrival.caller), error=str(error))
+            self._rationed_log.warning("call.turned_away", caller=masked(arrival.caller), error=str(error))
             await turn_away(self._house, arrival.leg)
             return
         except ExternalError as error:
-            log.error("call.not_taken", caller=masked(arrival.caller), error=str(error))
+            self._taking.met(error, meaning="callers hear the fallback until it is over")
             await _send_back(arrival.leg)
             return
+        self._taking.over()
         log.info("call.taken", call=call.id, caller=masked(call.caller), queue=call.queue)
         await self._live(arrival.leg, call)
 
@@ -129,6 +135,7 @@ class Reception:
 
     async def _reconcile_on_connect(self, group: asyncio.TaskGroup) -> None:
         async for snapshot in self._house.telephony.connections():
+            self._told = None
             await self._try_to_reconcile(group, snapshot)
 
     async def _try_to_reconcile(self, group: asyncio.TaskGroup, snapshot: Snapshot) -> None:
@@ -136,9 +143,10 @@ class Reception:
             async with self._one_at_a_time:
                 self._settled = True
                 await self._reconcile(group, snapshot)
+            self._reconciling.over()
         except ExternalError as error:
             self._settled = False
-            log.error("reconciliation.failed", error=str(error), remedy=f"done again within {SWEEP_S:g} s")
+            self._reconciling.met(error, remedy=f"done again every {SWEEP_S:g} s")
         except Exception:
             # A bug met while one call is looked after must not end the coroutines of all others.
             self._settled = False
@@ -154,7 +162,7 @@ class Reception:
                 try:
                     await self._try_to_reconcile(group, await house.telephony.snapshot())
                 except ExternalError as error:
-                    log.warning("sweep.failed", error=str(error))
+                    self._reconciling.met(error, remedy=f"done again every {SWEEP_S:g} s")
             await asyncio.sleep(SWEEP_S)
 
     async def _reconcile(self, group: asyncio.TaskGroup, snapshot: Snapshot) -> None:
@@ -170,7 +178,13 @@ class Reception:
         await self._clear_strays(group, known, snapshot)
         await house.store.run(self._free_agents_of_ended_calls)
         house.line.agent_changed()
-        log.info("calls.reconciled", open=len(known), running=len(self._running))
+        self._tell(len(known), len(self._running))
+
+    def _tell(self, known: int, running: int) -> None:
+        """Once a connection, and when it has changed: sweeps come every few seconds."""
+        if self._told != (known, running):
+            self._told = known, running
+            log.info("calls.reconciled", open=known, running=running)
 
     async def _take_over(self, group: asyncio.TaskGroup, call: Call, snapshot: Snapshot) -> None:
         if call.channel_id in snapshot.mine:

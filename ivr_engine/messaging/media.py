@@ -20,6 +20,7 @@ from ivr_engine.domain.tickets import file_from
 from ivr_engine.errors import ExternalError, IvrError
 from ivr_engine.messaging.metrics import MEDIA
 from ivr_engine.messaging.pictures import NotKept, kept
+from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock, SmsProvider, Store, Tx
 
 _log = structlog.get_logger()
@@ -61,6 +62,7 @@ class MediaStorer:
         self._policy = policy or MediaPolicy()
         self._woken = asyncio.Event()
         self._in_hand: set[str] = set()
+        self._trouble = Trouble("media.store_down", "media.store_back")
         self._decoding = asyncio.Lock()  # one picture at a time: each may need a hundred megabytes
 
     def wake(self) -> None:
@@ -84,8 +86,9 @@ class MediaStorer:
         try:
             waiting = await self._store.run(lambda tx: tx.messages.with_pending_media(_SCAN))
         except ExternalError as error:
-            _log.error("media.store_down", error=str(error))
+            self._trouble.met(error, meaning="pictures are not fetched until it is over")
             return
+        self._trouble.over()
         now = self._clock.now()
         for message in waiting:
             due = message.next_attempt_at is None or message.next_attempt_at <= now

@@ -27,6 +27,7 @@ from ivr_engine.messaging import settling
 from ivr_engine.messaging.provider_gate import PROBE_FIRST_S, ProviderGate
 from ivr_engine.messaging.settling import SettlingPolicy
 from ivr_engine.messaging.unhurried import TICK_S, Unhurried
+from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import (
     Accepted,
     Clock,
@@ -100,7 +101,7 @@ class Outbox:
         self._looking = 0
         self._backlog = False
         self._look_at: datetime | None = None
-        self._store_down = False
+        self._trouble = Trouble("sms.store_down", "sms.store_back")
 
     def wake(self) -> None:
         """There is a new row. Promises nothing: the row does."""
@@ -155,7 +156,7 @@ class Outbox:
         except ExternalError as error:
             self._store_troubled(error)
             return
-        self._store_down = False
+        self._trouble.over()
         self._backlog = sends > 0 and len(batch.sends) >= sends
         if looks > 0 and len(batch.looks) < looks:
             self._look_at = now + timedelta(seconds=self._limits.poll_s)
@@ -314,9 +315,7 @@ class Outbox:
                 )
 
     def _store_troubled(self, error: ExternalError) -> None:
-        if not self._store_down:
-            _log.error("sms.store_down", error=str(error), meaning="nothing is sent until it is back")
-        self._store_down = True
+        self._trouble.met(error, meaning="nothing is sent until it is back")
 
 
 def keep(tx: Tx, before: Message, after: Message, now: datetime) -> Message:

@@ -24,6 +24,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ivr_engine.observability.rationed import RationedLog
 from ivr_engine.web.errors import answer
 
 OPEN_PATHS: Final = frozenset({"/health"})
@@ -85,6 +86,7 @@ class Gate:
         self._app = app
         self._digest = _digest(token.encode())
         self._guesses = guesses or Guesses()
+        self._rationed_log = RationedLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -127,7 +129,7 @@ class Gate:
             return answer(
                 429, "too_many_guesses", f"wrong tokens from here; again in {wait} s", headers=headers
             )
-        log.warning("api_token.refused", address=address)
+        self._rationed_log.warning("api_token.refused", address=address)
         return answer(401, "wrong_token", "this token is not the engine's", headers=headers)
 
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-import structlog
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,10 +23,9 @@ from ivr_engine.domain.messages import Message
 from ivr_engine.errors import ExternalError, Refused
 from ivr_engine.messaging.inbound import InboundRules, received, status_reported
 from ivr_engine.messaging.unhurried import TICK_S, Unhurried
+from ivr_engine.observability.rationed import RationedLog, Trouble
 from ivr_engine.ports import Clock, InboundSms, SmsProvider, StatusReport, Store, Tx, WebhookRequest
 from ivr_engine.web.errors import answer
-
-_log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -72,6 +70,8 @@ class WebhookFront:
         self._app = app
         self._services = services
         self._store = Unhurried(services.store, services.tick_s)
+        self._rationed_log = RationedLog()
+        self._storing = Trouble("webhook.not_stored", "webhook.stored_again")
         self._public_url = services.public_url.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,16 +116,23 @@ class WebhookFront:
         try:
             return provider.read_webhook(WebhookRequest(url, Headers(scope=scope), body))
         except Refused as refusal:
-            _log.warning("webhook.refused", provider=provider.name, reason=refusal.reason)
+            self._rationed_log.warning(
+                "webhook.refused",
+                cause=f"{provider.name}: {refusal.reason}",
+                provider=provider.name,
+                reason=refusal.reason,
+            )
             raise _Refusal(403, "not_genuine", "not from the provider") from None
 
     async def _run(self, transaction: Callable[[Tx], T]) -> T:
         try:
             async with asyncio.timeout(STORED_WITHIN_S):
-                return await self._store.run(transaction)
+                stored = await self._store.run(transaction)
         except (ExternalError, TimeoutError) as error:
-            _log.error("webhook.not_stored", error=str(error) or "the store is too slow")
+            self._storing.met(error, meaning="the provider was told to try again")
             raise _Refusal(503, "not_stored", "not stored: try again") from None
+        self._storing.over()
+        return stored
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from ivr_engine.domain.messages import MessageStatus
 from ivr_engine.sms.signing import SIGNATURE_HEADER, signature
@@ -54,6 +55,13 @@ async def post(
     sent = signed(it, path, body) if headers is None else headers
     async with http.post(path, data=body, headers=sent) as answer:
         return answer.status
+
+
+async def test_forged_webhooks_are_worth_one_line(it: Rig, http: aiohttp.ClientSession) -> None:
+    with capture_logs() as lines:
+        for _ in range(5):
+            assert await post(it, http, text(), headers={}) == 403
+    assert [line["event"] for line in lines if line["event"].startswith("webhook")] == ["webhook.refused"]
 
 
 async def test_a_genuine_text_is_stored_before_it_is_answered(it: Rig, http: aiohttp.ClientSession) -> None:

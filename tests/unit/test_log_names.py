@@ -16,14 +16,18 @@ LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 def _lines() -> Iterator[tuple[str, str]]:
     for file in sorted(ROOT.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
-            match node:
-                case ast.Call(
-                    func=ast.Attribute(value=logger, attr=level), args=[ast.Constant(str(name)), *_]
-                ):
-                    if level in LEVELS and "log" in ast.unparse(logger).lower():
-                        yield f"{file.relative_to(ROOT)}:{node.lineno}", name
-                case _:
-                    pass
+            if isinstance(node, ast.Call):
+                yield from ((f"{file.relative_to(ROOT)}:{node.lineno}", name) for name in _names(node))
+
+
+def _names(call: ast.Call) -> list[str]:
+    match call:
+        case ast.Call(func=ast.Attribute(value=logger, attr=level), args=[ast.Constant(str(name)), *_]):
+            return [name] if level in LEVELS and "log" in ast.unparse(logger).lower() else []
+        case ast.Call(func=ast.Name("Trouble"), args=[ast.Constant(str(begins)), ast.Constant(str(over))]):
+            return [begins, over]
+        case _:
+            return []
 
 
 def test_every_log_line_is_named_in_one_style() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from ivr_engine.asterisk import ari_models as m
 from ivr_engine.asterisk.watchdog import Vigil, Watchdog
@@ -158,3 +160,25 @@ async def test_an_asterisk_that_does_not_answer_is_told_to_the_caller_of_look() 
     switch = FakeSwitch({"ivr-1": ["a"]}, refuses={"a": Unreachable("no answer")})
     with pytest.raises(Unreachable):
         await looks(switch, 0, 31)
+
+
+async def test_not_seeing_asterisk_is_said_once_and_so_is_seeing_it_again() -> None:
+    looked = asyncio.Event()
+
+    class Away(FakeSwitch):
+        left = 3
+
+        async def applications(self) -> Mapping[str, tuple[str, ...]]:
+            self.left -= 1
+            if self.left >= 0:
+                raise Unreachable("connection refused")
+            looked.set()
+            return await super().applications()
+
+    with capture_logs() as lines:
+        task = asyncio.create_task(Watchdog(Away({}), LIMIT).look_for_ever(0.001))
+        async with asyncio.timeout(5):
+            await looked.wait()
+        await asyncio.sleep(0)
+        task.cancel()
+    assert [line["event"] for line in lines] == ["watchdog.blind", "watchdog.sees_again"]

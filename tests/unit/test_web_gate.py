@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
+from structlog.testing import capture_logs
 from web_rig import TOKEN, Rig
 
 from ivr_engine.web.app import create_app
@@ -140,7 +141,9 @@ async def test_a_browser_may_ask_its_user_for_the_description_only(rig: Rig) -> 
 async def test_guessing_is_throttled_and_the_owner_gets_in_all_the_while(rig: Rig) -> None:
     wrong = {"Authorization": "Bearer wrong"}
     async with rig.client(token=False) as client:
-        answers = [(await client.get("/api/v1/calls", headers=wrong)) for _ in range(GUESSES + 30)]
+        with capture_logs() as lines:
+            answers = [(await client.get("/api/v1/calls", headers=wrong)) for _ in range(GUESSES + 30)]
+        assert [line["event"] for line in lines if "token" in line["event"]] == ["api_token.refused"]
         assert [a.status_code for a in answers[:GUESSES]] == [401] * GUESSES
         assert answers[-1].status_code == 429
         assert int(answers[-1].headers["retry-after"]) >= 1
