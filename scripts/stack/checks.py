@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.stack import packages, venv
+from scripts.stack import packages, prism, venv
 from scripts.stack.errors import StackError
 from scripts.stack.root import asterisk_root
 from scripts.stack.system import PROJECT, environment, say
@@ -28,7 +28,8 @@ class Part:
 
 
 def _pytest(folder: str) -> tuple[str | Path, ...]:
-    return (BIN / "python", "-m", "pytest", f"tests/{folder}")
+    # -rs: why a test was left out is told.
+    return (BIN / "python", "-m", "pytest", "-rs", f"tests/{folder}")
 
 
 PARTS = {
@@ -76,6 +77,8 @@ def main(arguments: Sequence[str]) -> int:
     asterisk = any(part.asterisk for part in chosen.values())
     packages.install({*needs, *packages.for_asterisk()} if asterisk else needs)
     venv.ensure("test")
+    if "contract" in chosen:
+        prism.ensure()
     if asterisk:
         asterisk_root()
     results = {name: _run(name, part, options) for name, part in chosen.items()}

@@ -17,7 +17,10 @@ SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 """Not on every user's PATH, but debootstrap, chroot and asterisk live there."""
 
 
-COMPLAINTS = ("E: ", "ERROR: ", "Could not fetch", "error: ", "chroot: ", "mount: ", "unshare: ", "sudo: ")
+COMPLAINTS = (
+    *("E: ", "ERROR: ", "Could not fetch", "error: ", "chroot: ", "mount: ", "unshare: ", "sudo: "),
+    *("npm error code", "npm ERR! code", "npm error notarget", "npm ERR! notarget"),
+)
 
 
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")

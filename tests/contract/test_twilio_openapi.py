@@ -1,16 +1,15 @@
 """What the adapter asks for, checked against Twilio's own description of its API.
 
-Prism (``npm install --prefix .ivr/prism @stoplight/prism-cli``) makes a server of the description that
-refuses requests which do not fit. The description is Twilio's ``twilio_api_v2010.json`` from
-https://github.com/twilio/twilio-oai; ``IVR_TWILIO_OPENAPI`` names it, else it is looked for in
-``shared/contracts`` beside the checkout. Without either of the two these tests are left out, and say so.
+Prism makes a server of the description that refuses requests which do not fit; ``scripts/test contract``
+installs it. The description is Twilio's ``twilio_api_v2010.json`` from https://github.com/twilio/twilio-oai;
+``IVR_TWILIO_OPENAPI`` names it, else it is looked for in ``shared/contracts`` beside the checkout. Without
+either of the two these tests are left out, and say so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -25,35 +24,30 @@ import pytest
 
 from ivr_engine.ports import Accepted, NotListed
 from ivr_engine.sms.twilio import Twilio
+from scripts.stack import prism
 from tests.contract.fake_twilio import SID, TOKEN, account
 from tests.contract.sms_worlds import PHONE, SENDER, message
 
-PROJECT = Path(__file__).parents[2]
 STARTS_S = 60.0
 """Reading the description, on a machine that does other things too."""
 EXAMPLE = "SM" + "a" * 32
 """The message of the description's examples."""
 
 
-def description() -> Path:
-    named = os.environ.get("IVR_TWILIO_OPENAPI")
-    path = Path(named) if named else PROJECT.parent / "shared" / "contracts" / "twilio_api_v2010.json"
-    if not path.is_file():
-        pytest.skip(f"no description of Twilio's API at {path}: name it in IVR_TWILIO_OPENAPI")
-    return path
-
-
-def prism() -> str:
-    own = PROJECT / ".ivr" / "prism" / "node_modules" / ".bin" / "prism"
-    found = os.environ.get("IVR_PRISM") or shutil.which("prism") or (str(own) if own.exists() else None)
-    if found is None or shutil.which("node") is None:
-        pytest.skip("no Prism: npm install --prefix .ivr/prism @stoplight/prism-cli, or name it in IVR_PRISM")
-    return found
+def served() -> tuple[str, Path]:
+    """Prism and the description; the tests are left out without either."""
+    description = prism.description()
+    if not description.is_file():
+        pytest.skip(f"no description of Twilio's API at {description}: name it in IVR_TWILIO_OPENAPI")
+    command = prism.command()
+    if command is None:
+        pytest.skip("no Prism: scripts/test contract installs it with npm, or name it in IVR_PRISM")
+    return command, description
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    command, path = prism(), description()
+    command, path = served()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.stack import checks, child, configuration, system
+from scripts.stack import checks, child, configuration, prism, system
 from scripts.stack.child import Child
 from scripts.stack.configuration import Settings, render
 from scripts.stack.errors import StackError
@@ -114,3 +114,46 @@ def test_a_child_that_ends_is_started_again_and_ends_when_told(monkeypatch: pyte
 def test_the_scripts_are_plain_shell() -> None:
     for script in ("scripts/run", "scripts/test", "scripts/stack/python.sh", ".ci/run"):
         subprocess.run(["sh", "-n", system.PROJECT / script], check=True)
+
+
+def test_prism_is_not_asked_for_without_a_description(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IVR_TWILIO_OPENAPI", str(tmp_path / "none.json"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    prism.ensure()
+    assert not (tmp_path / "cache").exists()
+    assert capsys.readouterr().err == ""
+
+
+def test_without_npm_the_checks_go_on_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    description = tmp_path / "twilio.json"
+    description.write_text("{}")
+    monkeypatch.setenv("IVR_TWILIO_OPENAPI", str(description))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("IVR_PRISM", raising=False)
+    monkeypatch.setattr(system, "SBIN", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    prism.ensure()
+    assert prism.command() is None
+    assert "npm is missing" in capsys.readouterr().err
+
+
+def test_an_npm_that_fails_leaves_nothing_half_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    description = tmp_path / "twilio.json"
+    description.write_text("{}")
+    npm = tmp_path / "npm"
+    npm.write_text('#!/bin/sh\nmkdir -p "$3/node_modules/.bin"\necho "npm error code E1"\nexit 1\n')
+    npm.chmod(0o755)
+    monkeypatch.setenv("IVR_TWILIO_OPENAPI", str(description))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("IVR_PRISM", raising=False)
+    monkeypatch.setattr(prism, "GENERATED", tmp_path / "generated")
+    prism.ensure()
+    assert "npm error code E1" in capsys.readouterr().err
+    assert list((tmp_path / "cache" / "ivr-engine").iterdir()) == []
