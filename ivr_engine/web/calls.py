@@ -13,7 +13,7 @@ from ivr_engine.ports import Tx
 from ivr_engine.web.errors import ERRORS, MISSING, NOT_NOW
 from ivr_engine.web.numbers import asked_number
 from ivr_engine.web.services import Services
-from ivr_engine.web.shapes import CallItem, CallWithTimeline, Items, TimelineItem
+from ivr_engine.web.shapes import ENDED, CallItem, CallWithTimeline, Items, TimelineItem
 
 router = APIRouter(prefix="/calls", tags=["calls"], responses=ERRORS)
 
@@ -56,7 +56,7 @@ async def show_call(services: Services, call_id: str) -> CallWithTimeline:
     )
 
 
-@router.post("/{call_id}/hang-up", summary="End a call", responses=MISSING | NOT_NOW)
+@router.post("/{call_id}/hang-up", summary="End a call", responses=ENDED | MISSING | NOT_NOW)
 async def hang_up(services: Services, call_id: str) -> CallItem:
     """Whatever its state: caller and agent are hung up on, the agent is free as after any call, and
     ``end_reason`` is ``ended_by_staff``. 409 when it has ended already."""

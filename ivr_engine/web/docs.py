@@ -66,8 +66,10 @@ def _operation(schema: dict[str, Any], method: str, path: str, operation: dict[s
 
 
 def _example(schema: dict[str, Any], operation: dict[str, Any]) -> Any:  # noqa: ANN401  (any JSON)
-    content = operation["responses"].get("200", {}).get("content", {})
-    model = _resolve(schema, content.get("application/json", {}).get("schema", {}))
+    content = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+    if "example" in content:
+        return content["example"]
+    model = _resolve(schema, content.get("schema", {}))
     item = model.get("properties", {}).get("items", {}).get("items")
     if item:
         return {"items": _resolve(schema, item).get("examples", [])}

@@ -109,6 +109,25 @@ class CallItem(BaseModel):
         )
 
 
+ENDED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "content": {
+            "application/json": {
+                "example": CallItem.model_json_schema()["examples"][0]
+                | {
+                    "state": "ended",
+                    "position": None,
+                    "next_announcement_at": None,
+                    "ended_at": "2026-01-31T09:20:00Z",
+                    "end_reason": "ended_by_staff",
+                }
+            }
+        }
+    }
+}
+"""For the OpenAPI description of what ends a call."""
+
+
 class TimelineItem(BaseModel):
     """Something that happened. ``detail`` depends on ``kind``."""
 

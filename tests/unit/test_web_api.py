@@ -261,6 +261,9 @@ async def test_the_description_has_an_example_for_every_list(rig: Rig) -> None:
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
             assert operation.get("description"), f"{method} {path} is not described"
+    hang_up = schema["paths"]["/api/v1/calls/{call_id}/hang-up"]["post"]["responses"]["200"]["content"]
+    assert hang_up["application/json"]["example"]["end_reason"] == "ended_by_staff"
     page = (await rig.get("/docs")).text
+    assert page.count("ended_by_staff&quot;") == 1
     assert "GET /api/v1/calls/{call_id}" in page
     assert "<script" not in page
