@@ -48,7 +48,7 @@ _SECRETS: Final = re.compile(
     rf"""
     (?P<scheme>\b(?:bearer|basic)\s+)(?!\[hidden)[^\s"',;]+
   | (?P<url>://)(?!\[hidden)[^/\s:@"']*:[^/\s@"']+(?=@)
-  | (?P<named>[\w-]*(?:token|password|passwd|secret|authorization|cookie|api_?key)(?:\\*["'])?\s*[:=]\s*)
+  | (?P<named>(?:token|password|passwd|secret|authorization|cookie|api_?key)(?:\\*["'])?\s*[:=]\s*)
       (?!\[hidden)(?:{_QUOTED}|(?:(?:bearer|basic)\s+)?[^\s"',;&)}}\]]+)
   | (?P<words>\b(?:text|body|wording|content)(?:\\*["'])?\s*[:=]\s*)
       (?!\[hidden)(?:{_QUOTED}|(?<==)[^\s"'&,;)}}\]]+)

@@ -6,8 +6,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from ivr_engine.errors import ExternalError, Refused
 from ivr_engine.store import postgresql
@@ -69,7 +70,8 @@ def engine(url: URL, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine:
         hide_parameters=True,  # phone numbers and texts have no place in an error message
     )
     event.listen(result, "connect", _prepare)
-    event.listen(result, "begin", _begin)
+    # The documented way is a listener for "begin"; one listener of an engine slows each of its statements.
+    result.dialect.do_begin = _begin
     return result
 
 
@@ -90,5 +92,5 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(pragma)
 
 
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(dbapi_connection: PoolProxiedConnection) -> None:
+    dbapi_connection.cursor().execute("BEGIN IMMEDIATE")

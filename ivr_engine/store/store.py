@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,10 @@ T = TypeVar("T")
 
 GROUP_LIMIT: Final = 64
 """Transactions committed together at most: about 10 ms of work, so that the last does not wait long."""
+
+GATHER_S: Final = 0.01
+"""After a commit the next waits so long for company. Only under load is there one so soon: then a commit
+(a write to the disk) costs more than what is in it, and this many a second are enough."""
 
 CHECK_TIMEOUT_S: Final = 5.0
 """A store that takes longer than this to write one row is not healthy."""
@@ -71,6 +76,7 @@ class ThreadedStore:
         self._jobs: queue.SimpleQueue[_Job | _Stop] = queue.SimpleQueue()
         self._closed = False
         self._marks = itertools.count(1)
+        self._not_before = 0.0
         self._threads = [
             threading.Thread(target=self._work, name=f"store-{number}", daemon=True)
             for number in range(threads)
@@ -123,7 +129,9 @@ class ThreadedStore:
         while stop is None:
             jobs, stop = self._next_group()
             if jobs:
-                _deliver(jobs, runner.run([job.function for job in jobs]))
+                outcomes = runner.run([job.function for job in jobs])
+                self._not_before = time.monotonic() + GATHER_S
+                _deliver(jobs, outcomes)
         try:
             runner.close()
         finally:
@@ -134,6 +142,8 @@ class ThreadedStore:
         jobs: list[_Job] = []
         try:
             item = self._jobs.get()
+            if self._group_limit > 1:
+                time.sleep(max(0.0, self._not_before - time.monotonic()))
             while True:
                 if isinstance(item, _Stop):
                     return jobs, item
