@@ -135,7 +135,7 @@ class _Engine:
         self._metrics = metrics
         self._clock = UtcClock()
         self._services = Services()
-        self._page = MetricsPage(metrics, store, self._clock)
+        self._page = MetricsPage(metrics, store, self._clock, lambda: loaded.site.queues)
         self._stop = asyncio.Event()
         self._exit_code = 0
         self._provider = sms_provider(settings, loaded.site, store)
@@ -329,8 +329,8 @@ def _api_token(settings: Settings) -> str:
     return token
 
 
-def _phone_password(state: Path, agent: str) -> str:
-    password = keys.secret(state, f"phone_{agent}")
+async def _phone_password(state: Path, agent: str) -> str:
+    password = await asyncio.to_thread(keys.secret, state, f"phone_{agent}")
     hide(password)
     return password
 

@@ -20,6 +20,7 @@ HTTP status codes are chosen in ``web`` only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -116,3 +117,9 @@ class Rejected(ExternalError):
 
 class OutcomeUnknown(ExternalError):
     """A transaction was given to the database, which went away: it may or may not have been stored."""
+
+
+def in_words(error: BaseException) -> str:
+    """What kind of error a library raised, for people, without its text, which may hold addresses and
+    secrets: ``ClientConnectionResetError`` is "client connection reset"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower().removesuffix(" error")

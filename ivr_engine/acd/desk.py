@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.events import AgentChanged
@@ -15,7 +15,7 @@ class AgentDesk:
     """What an agent can ask for. Raises ``Refused`` for an agent the site does not know."""
 
     def __init__(
-        self, site: Site, store: Store, clock: Clock, line: Line, password_of: Callable[[str], str]
+        self, site: Site, store: Store, clock: Clock, line: Line, password_of: Callable[[str], Awaitable[str]]
     ) -> None:
         self._site = site
         self._store = store
@@ -32,15 +32,15 @@ class AgentDesk:
     async def sign_out(self, name: str) -> Agent:
         return await self._change(name, lambda agent: agent.signed_out(self._clock.now()))
 
-    def account(self, name: str) -> PhoneAccount:
+    async def account(self, name: str) -> PhoneAccount:
         """The SIP account for this agent's phone."""
         self._known(name)
-        return PhoneAccount(name, self._password_of(name))
+        return PhoneAccount(name, await self._password_of(name))
 
     async def push_accounts(self, telephony: Telephony) -> None:
         """Make every agent's phone account known to the telephone system."""
         for name in self._site.agents:
-            await telephony.put_account(self.account(name))
+            await telephony.put_account(await self.account(name))
 
     async def _change(self, name: str, change: Callable[[Agent], Agent]) -> Agent:
         self._known(name)

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 import httpx2
 
-from ivr_engine.errors import Refused, Unreachable
+from ivr_engine.errors import Refused, Unreachable, in_words
 from ivr_engine.keys import API_TOKEN, kept
 from ivr_engine.settings import Settings, from_environ
 
@@ -86,7 +86,7 @@ class Api:
         except httpx2.TimeoutException:
             raise Unreachable(f"the engine did not answer within {ANSWERS_S:.0f} s") from None
         except httpx2.HTTPError as error:
-            raise Unreachable(f"the engine's answer was cut: {type(error).__name__}") from None
+            raise Unreachable(f"the engine's answer was cut: {in_words(error)}") from None
         try:
             body: Json = answer.json()
         except ValueError:

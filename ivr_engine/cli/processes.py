@@ -163,6 +163,13 @@ def _print_problems(problems: list[Problem]) -> None:
         colour = "bold red" if problem.severity == "error" else "yellow"
         console.print(Text.assemble((f"{where}: ", "bold"), (problem.severity, colour), f": {problem.what}"))
         console.print(Text(f"    {problem.remedy}"))
-    errors = sum(1 for problem in problems if problem.severity == "error")
-    warnings = len(problems) - errors
-    console.print(Text("the site is in order" if not problems else f"{errors} errors, {warnings} warnings"))
+    console.print(Text(summary([problem.severity for problem in problems])))
+
+
+def summary(severities: list[str]) -> str:
+    """For example "1 error, 2 warnings"."""
+    if not severities:
+        return "the site is in order"
+    errors = severities.count("error")
+    counts = ((errors, "error"), (len(severities) - errors, "warning"))
+    return ", ".join(f"{number} {what}{'' if number == 1 else 's'}" for number, what in counts)

@@ -15,8 +15,8 @@ from rich.text import Text
 
 Row = Mapping[str, Any]
 
-_GOOD: Final = {"available", "allowed", "delivered", "ok", "talking", "received", "True"}
-_BAD: Final = {"rona", "failed", "undelivered", "unknown", "failing", "False"}
+_GOOD: Final = {"available", "allowed", "delivered", "ok", "talking", "received"}
+_BAD: Final = {"rona", "failed", "undelivered", "unknown", "failing"}
 _WHOLE: Final = {
     "id",
     "name",
@@ -73,6 +73,8 @@ def cell(value: object, key: str = "") -> Text:
     """A value, with nothing in it that a terminal could obey: texts come from strangers."""
     if value is None:
         return Text("-", style="dim")
+    if isinstance(value, bool):
+        return Text("yes" if value else "no", style="green" if value else "red")
     if isinstance(value, Mapping):
         parts = (f"{name} {printable(str(v))}" for name, v in value.items() if v not in (0, None, ""))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         return Text(", ".join(parts) or "-")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from ivr_engine.domain.consent import Consent
 from ivr_engine.domain.visit import Visit
@@ -45,6 +46,10 @@ class Chapter(StrEnum):
 _IN_FLOW = frozenset({Chapter.PLAYING, Chapter.LANGUAGE, Chapter.MENU, Chapter.LEAVING})
 _WAITING = frozenset({Chapter.WAITING, Chapter.ANNOUNCING, Chapter.CONSENT, Chapter.THANKING})
 _IN_LINE = _WAITING | {Chapter.RINGING}
+
+
+STATES: Final = (Chapter.ARRIVING, Chapter.MENU, Chapter.WAITING, Chapter.RINGING, Chapter.TALKING)
+"""What ``Call.state`` of an open call can be."""
 
 
 class EndReason(StrEnum):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ivr_engine.domain.agents import AgentState
-from ivr_engine.domain.calls import Call
+from ivr_engine.domain.calls import STATES, Call
 from ivr_engine.domain.events import (
     AgentConnected,
     CallAdopted,
@@ -138,8 +138,16 @@ class _Followed(Collector):
 class MetricsPage:
     """``/metrics``: brings the counters up to the newest event, reads the gauges, renders."""
 
-    def __init__(self, metrics: Metrics, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        store: Store,
+        clock: Clock,
+        queues: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        """``queues``: the names of those that are shown also when nobody waits in them."""
         self._metrics = metrics
+        self._queues = queues
         self._store = store
         self._clock = clock
         self._seen: int | None = None
@@ -178,6 +186,11 @@ class MetricsPage:
         m, now = self._metrics, self._clock.now()
         for gauge in (m.open, m.waiting, m.longest, m.agents):
             gauge.clear()
+        for state in STATES:
+            m.open.labels(state)
+        for queue in self._queues():
+            m.waiting.labels(queue)
+            m.longest.labels(queue)
         for state in AgentState:
             m.agents.labels(state).set(states[state])
         for call in calls:

@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 import structlog
 
+from ivr_engine.errors import in_words
 from ivr_engine.sms.faults import Fault
 from ivr_engine.sms.ledger import FINAL_STATUSES, Entry, Ledger
 from ivr_engine.sms.on_thread import OnThread
@@ -163,7 +164,7 @@ class Courier:
             ):
                 return None if answer.status < 500 else f"answered {answer.status}"
         except (aiohttp.ClientError, TimeoutError) as error:
-            return type(error).__name__
+            return in_words(error)
 
 
 def as_told(entry: Entry, own_url: str) -> dict[str, object]:

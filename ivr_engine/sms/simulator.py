@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from ivr_engine.domain.messages import Media, Message, MessageStatus
-from ivr_engine.errors import ExternalError, Gone, Refused, Rejected, Unreachable
+from ivr_engine.errors import ExternalError, Gone, Refused, Rejected, Unreachable, in_words
 from ivr_engine.ports import (
     Accepted,
     FindResult,
@@ -149,7 +149,7 @@ class Simulator:
         except TimeoutError:
             return Unclear(f"no answer in {self._account.send_s:g} s", processing_over=False)
         except aiohttp.ClientError as error:
-            return Unclear(f"connection lost: {type(error).__name__}", processing_over=True)
+            return Unclear(f"connection lost: {in_words(error)}", processing_over=True)
 
     async def find(self, message: Message) -> FindResult:
         try:
@@ -184,7 +184,7 @@ class Simulator:
                 _expect_ok(answer)
                 return answer.headers.get("Content-Type", ""), await self._limited(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(f"the provider's media: {type(error).__name__}") from error
+            raise Unreachable(f"the provider's media: {in_words(error)}") from error
 
     async def _limited(self, answer: aiohttp.ClientResponse) -> bytes:
         most = self._account.max_media_bytes
@@ -222,7 +222,7 @@ class Simulator:
                 _expect_ok(answer, content)
                 return content
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(f"the provider: {type(error).__name__}") from error
+            raise Unreachable(f"the provider: {in_words(error)}") from error
 
     # ── webhooks ─────────────────────────────────────────────────────────────────────────────────
 

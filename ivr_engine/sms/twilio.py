@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from ivr_engine.domain.messages import Media, Message
-from ivr_engine.errors import ExternalError, Gone, Refused, Rejected
+from ivr_engine.errors import ExternalError, Gone, Refused, Rejected, in_words
 from ivr_engine.ports import (
     Accepted,
     FindResult,
@@ -105,7 +105,7 @@ class Twilio:
         except TimeoutError:
             return Unclear(f"no answer in {self._account.send_s:g} s", processing_over=False)
         except aiohttp.ClientError as error:
-            return Unclear(f"connection lost: {type(error).__name__}", processing_over=True)
+            return Unclear(f"connection lost: {in_words(error)}", processing_over=True)
         except Answered as answer:
             return twilio_codes.refused(
                 answer.status, answer.code, answer.reason, answer.retry_after, attempts=message.attempts

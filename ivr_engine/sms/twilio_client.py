@@ -25,7 +25,7 @@ from twilio.rest.api.v2010.account.message import MessageInstance, MessagePage
 from yarl import URL
 
 from ivr_engine.domain.messages import Message
-from ivr_engine.errors import Gone, Rejected, Unreachable
+from ivr_engine.errors import Gone, Rejected, Unreachable, in_words
 from ivr_engine.sms.twilio_account import TWILIO_URL, TwilioAccount
 from ivr_engine.sms.twilio_list import Listed
 from ivr_engine.sms.twilio_media import CONNECT_S, limited
@@ -231,9 +231,9 @@ async def _asked(answer: Awaitable[T]) -> T:
             raise Unreachable(str(error)) from error
         raise Rejected(str(error)) from error
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unreachable(f"Twilio: {type(error).__name__}") from error
+        raise Unreachable(f"Twilio: {in_words(error)}") from error
     except UNREADABLE as error:
-        raise Rejected(f"Twilio's answer is not understood: {type(error).__name__}") from error
+        raise Rejected(f"Twilio's answer is not understood: {in_words(error)}") from error
 
 
 def _read(page: MessagePage) -> tuple[list[Listed], str | None]:

@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from ivr_engine.errors import Gone, Rejected, Unreachable
+from ivr_engine.errors import Gone, Rejected, Unreachable, in_words
 from ivr_engine.sms.public_only import PrivateAddress
 from ivr_engine.sms.twilio_account import TWILIO_URL, TwilioAccount
 
@@ -60,9 +60,9 @@ class MediaFetcher:
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, PrivateAddress):
                 raise Rejected(str(error.os_error)) from error
-            raise Unreachable(f"Twilio's media: {type(error).__name__}") from error
+            raise Unreachable(f"Twilio's media: {in_words(error)}") from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(f"Twilio's media: {type(error).__name__}") from error
+            raise Unreachable(f"Twilio's media: {in_words(error)}") from error
         raise Rejected("the file is redirected without end")
 
     def _next(self, came_from: URL, location: str) -> URL:

@@ -45,7 +45,7 @@ async def sign_out(services: Services, name: str) -> AgentItem:
 async def phone(services: Services, name: str) -> PhoneItem:
     """User, password and server to type into a SIP phone. Treat the answer as a secret."""
     _settings(services, name)
-    return PhoneItem.of(services.desk.account(name), services.sip_server)
+    return PhoneItem.of(await services.desk.account(name), services.sip_server)
 
 
 def _item(services: WebServices, agent: Agent) -> AgentItem:

@@ -70,6 +70,10 @@ def site(**changes: Any) -> Site:
     return Site.model_validate(data | changes)
 
 
+async def _password(_name: str) -> str:
+    return "secret"
+
+
 class Engine:
     """One engine process: its services as tasks, its ports mortal."""
 
@@ -90,7 +94,7 @@ class Engine:
             message_queued=self._woken,
         )
         self.reception = Reception(self.house)
-        self.desk = AgentDesk(centre.site, self.store, centre.clock, self.dispatcher, lambda _name: "secret")
+        self.desk = AgentDesk(centre.site, self.store, centre.clock, self.dispatcher, _password)
         self._task = asyncio.create_task(self._run(), name=f"engine {name}")
 
     def _woken(self) -> None:

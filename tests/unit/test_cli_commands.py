@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from web_rig import CALLER, TOKEN
 
 import ivr_engine.cli
-from ivr_engine.cli import show
+from ivr_engine.cli import processes, show
 from ivr_engine.cli.client import Api
 from ivr_engine.ports import Handset
 from ivr_engine.settings import from_environ
@@ -105,7 +105,7 @@ def test_people_read_tables() -> None:
     assert "+4915112345678 +4930901820 The lamp stays red image/png received" in words(run("messages"))
     assert "customer: The lamp stays red image/png" in words(run("tickets"))
     assert f"{CALLER} allowed 1 support en Press 1" in words(run("consents"))
-    assert "store True ok" in words(run("health"))
+    assert "store yes ok" in words(run("health"))
 
 
 def test_a_call_is_shown_with_its_timeline() -> None:
@@ -204,7 +204,7 @@ def test_without_the_token_it_says_where_it_lies(
 
 def test_a_failing_check_is_status_1(engine: Engine) -> None:
     asyncio.run(engine.rig.store.close())
-    assert "store False the store cannot be written" in words(run("health", status=1))
+    assert "store no the store cannot be written" in words(run("health", status=1))
 
 
 @pytest.mark.parametrize("command", [["-m", "ivr_engine"], ["-c", "import ivr_engine.cli as c; c.main()"]])
@@ -234,6 +234,18 @@ def test_check_shows_file_line_and_remedy(tmp_path: Path) -> None:
     assert "error" in shown
     problems = json.loads(run("check", str(tmp_path / "config"), "--json", status=1))
     assert {"severity", "file", "line", "what", "remedy"} == set(problems[0])
+
+
+@pytest.mark.parametrize(
+    ("severities", "summary"),
+    [
+        ([], "the site is in order"),
+        (["error"], "1 error, 0 warnings"),
+        (["warning", "error", "error"], "2 errors, 1 warning"),
+    ],
+)
+def test_check_counts_in_words(severities: list[str], summary: str) -> None:
+    assert processes.summary(severities) == summary
 
 
 def test_nothing_a_stranger_wrote_reaches_the_terminal() -> None:

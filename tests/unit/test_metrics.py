@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from web_rig import START, FixedClock
+from web_rig import START, FixedClock, call
 
+from ivr_engine.domain.calls import Chapter
 from ivr_engine.domain.events import CallFinished, CallStarted, ConsentGiven, MessageStatusChanged
 from ivr_engine.errors import ExternalError
 from ivr_engine.observability import metrics as module
@@ -115,3 +116,19 @@ async def test_what_the_ari_client_counts_is_read_at_each_scrape(store: Store) -
     assert await sample(page, "ivr_ari_total", what="connections") == 1
     counts["connections"] = 2
     assert await sample(page, "ivr_ari_total", what="connections") == 2
+
+
+async def test_a_queue_in_which_nobody_waits_is_shown_as_0(store: Store) -> None:
+    page = MetricsPage(Metrics(), store, FixedClock(), lambda: ["support", "sales"])
+    for queue in ("support", "sales"):
+        assert await sample(page, "ivr_queue_waiting", queue=queue) == 0
+        assert await sample(page, "ivr_queue_longest_wait_seconds", queue=queue) == 0
+    await store.run(lambda tx: tx.calls.add(call("c1")))
+    assert await sample(page, "ivr_queue_waiting", queue="support") == 1
+    assert await sample(page, "ivr_queue_waiting", queue="sales") == 0
+
+
+async def test_a_state_no_call_is_in_is_shown_as_0(store: Store) -> None:
+    page = MetricsPage(Metrics(), store, FixedClock())
+    for chapter in set(Chapter) - {Chapter.ENDED}:
+        assert await sample(page, "ivr_calls_open", state=call("c1", chapter=chapter).state) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,11 @@ def test_a_mistake_names_its_variable(name: str, value: str) -> None:
 )
 def test_a_command_reaches_an_engine_that_listens_everywhere(host: str, url: str) -> None:
     assert from_environ({"IVR_HTTP_HOST": host}).local_url == url
+
+
+def test_the_page_of_settings_names_every_variable_with_its_meaning_and_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", page, re.M)
+    assert dict(VARIABLES) == {
+        name: f"{meaning} ({default})" if default else meaning for name, meaning, default in rows
+    }

@@ -68,7 +68,7 @@ class FakeDesk:
     async def sign_out(self, name: str) -> Agent:
         return await self._change(name, lambda agent: agent.signed_out(self._clock.now()))
 
-    def account(self, name: str) -> PhoneAccount:
+    async def account(self, name: str) -> PhoneAccount:
         return PhoneAccount(name, f"password-of-{name}")
 
     async def _change(self, name: str, change: Callable[[Agent], Agent]) -> Agent:
