@@ -239,6 +239,9 @@ class Outbox:
             return Unclear("a fault in the adapter", processing_over=False)
 
     async def _ask_list(self, message: Message) -> FindResult:
+        if message.provider != self._provider.name:
+            # The site sends by another one now, whose list says nothing about this message.
+            return Unclear(f"it went by {message.provider}", processing_over=False)
         try:
             async with asyncio.timeout(_PROVIDER_AT_MOST_S):
                 return await self._provider.find(message)

@@ -124,6 +124,19 @@ async def test_429_keeps_everything_back_for_as_long_as_asked(tmp_path: Path) ->
         assert sorted(sent(it)) == ["Another", "Answer here"]
 
 
+@real_time
+async def test_what_another_provider_may_have_taken_is_not_sent_by_twilio(tmp_path: Path) -> None:
+    """The site was switched while an answer was open: Twilio's list says nothing about it."""
+    async with rig(tmp_path) as it:
+        await it.write("m1", provider="simulator", status=MessageStatus.UNSETTLED)
+        await it.write("m2", text="Another")
+        await it.until_status(DELIVERED, "m2")
+        assert sent(it) == ["Another"]
+        it.centre.clock.shift(86_400)
+        await it.until_status(MessageStatus.UNKNOWN, "m1")
+        assert sent(it) == ["Another"]
+
+
 # ── error codes ──────────────────────────────────────────────────────────────────────────────────
 
 

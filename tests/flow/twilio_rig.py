@@ -82,19 +82,26 @@ class Rig:
     def store(self) -> Store:
         return self.centre.store
 
-    async def write(self, id: str = "m1", *, text: str = "Answer here") -> None:
+    async def write(
+        self,
+        id: str = "m1",
+        *,
+        text: str = "Answer here",
+        provider: str = "twilio",
+        status: MessageStatus = MessageStatus.QUEUED,
+    ) -> None:
         """A message that somebody decided to send."""
         message = outbound(
             id=id,
             sender=SENDER,
             recipient=PHONE,
             text=text,
-            provider="twilio",
+            provider=provider,
             purpose="wait_time_sms",
             call_id="c1",
             now=self.centre.clock.now(),
         )
-        await self.store.run(lambda tx: tx.messages.add(message))
+        await self.store.run(lambda tx: tx.messages.add(replace(message, status=status)))
         self.outbox.wake()
 
     async def messages(self, status: MessageStatus | None = None) -> list[Message]:
