@@ -12,12 +12,13 @@ from typing import Final
 
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter
-from ivr_engine.domain.events import Happening, NodeReached, QueueEntered
+from ivr_engine.domain.events import Happening, NodeReached, QueueClosed, QueueEntered
 from ivr_engine.domain.menu import MenuState
+from ivr_engine.domain.schedules import opening
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Tx
-from ivr_engine.site.flows import ChooseLanguage, Doing, EnterQueue, HangUp, Menu, Play
+from ivr_engine.site.flows import ChooseLanguage, Doing, EnterQueue, HangUp, Hours, Menu, Note, Play
 
 CHAPTER_OF: Final[Mapping[type[Doing], Chapter]] = {
     Play: Chapter.PLAYING,
@@ -67,6 +68,14 @@ def go_on(house: House, tx: Tx, call: Call, target: str, *, by_key: bool = False
         doing = house.site.flows[visit.flow].nodes[target].doing
         if isinstance(doing, EnterQueue):
             return _into_queue(house, tx, going, doing)
+        if isinstance(doing, Hours):
+            target = _by_hours(house, doing)
+            continue
+        if isinstance(doing, Note):
+            visit = visit.noting(doing.variables)
+            going = going.then(_noted(going.call, doing))
+            target = doing.then
+            continue
         if isinstance(doing, ChooseLanguage) and not by_key and kept_language(house, tx, call):
             target = doing.then
             continue
@@ -75,13 +84,32 @@ def go_on(house: House, tx: Tx, call: Call, target: str, *, by_key: bool = False
         return going.then(going.call.led_to(CHAPTER_OF[type(doing)], visit))
 
 
+def _by_hours(house: House, hours: Hours) -> str:
+    now = opening(house.site.schedules[hours.schedule].schedule, house.clock.now())
+    if now.open:
+        return hours.open
+    return hours.holiday if now.holiday is not None and hours.holiday is not None else hours.closed
+
+
+def _noted(call: Call, note: Note) -> Call:
+    priority = call.priority if note.priority is None else note.priority
+    return replace(call, priority=priority, language=note.language or call.language)
+
+
 def _into_queue(house: House, tx: Tx, going: Going, entering: EnterQueue) -> Going:
+    if entering.closed is not None and not house.site.is_open(entering.name, house.clock.now()):
+        going = going.then(going.call, QueueClosed(entering.name))
+        further = go_on(house, tx, going.call, entering.closed)
+        return going.then(further.call, *further.happenings)
     if entering.priority is not None:
         going = going.then(replace(going.call, priority=entering.priority))
     return _into_line(house, tx, going, entering.name)
 
 
 def _into_line(house: House, tx: Tx, going: Going, queue: str) -> Going:
+    if not house.site.is_open(queue, house.clock.now()):
+        closed = replace(going.call, queue=queue).led_to(Chapter.LEAVING, going.call.visit)
+        return going.then(closed, QueueClosed(queue))
     call = replace(going.call, queue=queue)
     call = call.entered(house.clock.now(), house.site.first_announcement(queue))
     return going.then(call, QueueEntered(queue, tx.calls.ahead(call) + 1))

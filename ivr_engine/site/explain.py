@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from ivr_engine.errors import ConfigError
-from ivr_engine.site import models, values
+from ivr_engine.site import models, schedules, values
 from ivr_engine.site.tree import Node, shown
 
 _PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
@@ -27,6 +27,10 @@ _PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
         "write it with + and country code, without blanks: +4915112345678",
     ),
     values.COUNTRY_PATTERN: ("is not a country code", "write two capital letters: DE, AT, US"),
+    schedules.SPAN_PATTERN: ("is not a span of time", 'write it like "08:00-18:00"'),
+    schedules.DAYS_PATTERN: ("is not a day of the week", "write it like mon, or mon-fri"),
+    schedules.DATE_PATTERN: ("is not a date", "write it like 12-24 (every year), or 2026-12-24"),
+    schedules.ZONE_PATTERN: ("is not a time zone", "write it like Europe/Berlin"),
     values.KEY_PATTERN: ("is not a key", "write one of 0 to 9, '*' or '#' (these two in quotes)"),
     values.DIALLED_PATTERN: ("cannot be dialled", "use digits, * and #, optionally + first, at most 20"),
 }

@@ -9,6 +9,7 @@ from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import nearest
 from ivr_engine.site.flows import Flow, Menu, Node
 from ivr_engine.site.models import Site
+from ivr_engine.site.schedules import mistakes
 from ivr_engine.site.tree import Node as Tree
 from ivr_engine.site.tree import shown
 
@@ -31,6 +32,29 @@ def numbers(site: Site, tree: Tree) -> Iterator[ConfigError]:
                 file, line = tree.at(("numbers", number, kind))
                 what = f"number '{number}' leads to the unknown {kind} '{name}'"
                 yield ConfigError(file, line, what, nearest(name, known))
+
+
+def schedules(site: Site, tree: Tree) -> Iterator[ConfigError]:
+    """Opening hours that are no hours, and names of schedules that queues and nodes use."""
+    for name, settings in site.schedules.items():
+        for path, what, remedy in mistakes(settings):
+            file, line = tree.at(("schedules", name, *path))
+            yield ConfigError(file, line, f"schedule '{name}': {what}", remedy)
+    for path, schedule in _schedules_used(site):
+        if schedule not in site.schedules:
+            file, line = tree.at(path)
+            what = f"'{'.'.join(path)}': unknown schedule '{schedule}'"
+            yield ConfigError(file, line, what, nearest(schedule, site.schedules))
+
+
+def _schedules_used(site: Site) -> Iterator[tuple[Path, str]]:
+    for name, queue in site.queues.items():
+        if queue.schedule is not None:
+            yield ("queues", name, "schedule"), queue.schedule
+    for name, flow in site.flows.items():
+        for node, settings in flow.nodes.items():
+            if settings.hours is not None:
+                yield ("flows", name, "nodes", node, "hours", "schedule"), settings.hours.schedule
 
 
 def flows(site: Site, tree: Tree) -> Iterator[ConfigError]:
@@ -77,11 +101,18 @@ def _names(site: Site, name: str, flow: Flow, tree: Tree) -> Iterator[ConfigErro
             what = f"node '{node}' leads into the unknown queue '{settings.queue.name}'"
             remedy = nearest(settings.queue.name, site.queues)
             yield _error(tree, name, (*at, "queue", "name"), what, remedy)
-        for key, language in settings.language.keys.items() if settings.language else ():
+        for where, language in _languages(settings):
             if language not in site.languages:
                 what = f"node '{node}': language '{language}' is not one of the site's"
                 remedy = f"{nearest(language, site.languages)} Else add it to 'languages'"
-                yield _error(tree, name, (*at, "language", "keys", key), what, remedy)
+                yield _error(tree, name, (*at, *where), what, remedy)
+
+
+def _languages(node: Node) -> Iterator[tuple[Path, str]]:
+    if node.language is not None:
+        yield from ((("language", "keys", key), language) for key, language in node.language.keys.items())
+    if node.set is not None and node.set.language is not None:
+        yield ("set", "language"), node.set.language
 
 
 def _targets(flow: Flow) -> Iterator[tuple[Path, str]]:

@@ -15,6 +15,7 @@ from ivr_engine.domain.menu import MenuRules
 from ivr_engine.site.values import Key, Language, Name, PositiveSeconds, Priority, PromptName, Settings
 
 Tries = Annotated[int, Field(ge=0, le=20)]
+Value = Annotated[str, Field(max_length=200)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,34 @@ class Menu(Asking):
         )
 
 
+class Hours(Settings):
+    """Where to, by opening hours."""
+
+    schedule: Name
+    open: Name
+    closed: Name
+    holiday: Name | None = None
+    """Where to when it is a holiday that closes; not given: as when closed."""
+
+    def ways(self) -> Iterator[Way]:
+        yield Way(("open",), self.open)
+        yield Way(("closed",), self.closed)
+        if self.holiday is not None:
+            yield Way(("holiday",), self.holiday)
+
+
+class Note(Settings):
+    """Note something about the call, and go on."""
+
+    priority: Priority | None = None
+    language: Language | None = None
+    variables: dict[Name, Value] = Field(default_factory=dict)
+    then: Name
+
+    def ways(self) -> Iterator[Way]:
+        yield Way(("then",), self.then)
+
+
 class EnterQueue(Settings):
     """Into the line of a queue: the end of the flow."""
 
@@ -117,7 +146,7 @@ class HangUp(Settings):
         yield from ()
 
 
-Doing = Play | ChooseLanguage | Menu | EnterQueue | HangUp
+Doing = Play | ChooseLanguage | Menu | Hours | Note | EnterQueue | HangUp
 
 
 class Node(Settings):
@@ -126,6 +155,8 @@ class Node(Settings):
     play: Play | None = None
     language: ChooseLanguage | None = None
     menu: Menu | None = None
+    hours: Hours | None = None
+    set: Note | None = None
     queue: EnterQueue | None = None
     hang_up: HangUp | None = None
 

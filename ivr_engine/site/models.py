@@ -7,13 +7,16 @@ end of a call needs: a call may outlive its queue's place in the configuration.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from ivr_engine.domain.consent import OfferRules
+from ivr_engine.domain.schedules import opening
 from ivr_engine.errors import QueueRemoved
 from ivr_engine.site.flows import Flow, Node
+from ivr_engine.site.schedules import ScheduleSettings
 from ivr_engine.site.values import (
     E164,
     Country,
@@ -68,6 +71,8 @@ class Queue(Settings):
     wrap_up: Seconds = 0.0
     in_call_sms: bool = True
     wait_time_sms: QueueWaitTimeSms = QueueWaitTimeSms()
+    schedule: Name | None = None
+    """When callers are let in; not given: always."""
     closed_prompt: PromptName = "closed"
     """The last words to callers outside the queue's hours, where a flow has no other way for them."""
     prompts: dict[PromptName, PromptName] = Field(default_factory=dict)
@@ -109,6 +114,7 @@ class Site(Settings):
     sms: SmsSettings
     numbers: dict[Dialled, Number]
     queues: dict[Name, Queue]
+    schedules: dict[Name, ScheduleSettings] = Field(default_factory=dict)
     flows: dict[Name, Flow] = Field(default_factory=dict)
     agents: dict[Name, AgentSettings] = Field(default_factory=dict)
 
@@ -123,6 +129,11 @@ class Site(Settings):
         """``None`` when the configuration has no such node (any more)."""
         found = self.flows.get(flow)
         return found and found.nodes.get(name)
+
+    def is_open(self, queue: str, now: datetime) -> bool:
+        """Whether callers are let into the queue at ``now``."""
+        schedule = self.queue(queue).schedule
+        return schedule is None or opening(self.schedules[schedule].schedule, now).open
 
     def rules_for(self, queue: str) -> OfferRules:
         """Whether and to whom callers in ``queue`` are offered the wait-time SMS.

@@ -9,7 +9,7 @@ from typing import Final
 from ivr_engine.domain.numbers import is_country, to_e164
 from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import nearest
-from ivr_engine.site.flow_references import flows, numbers
+from ivr_engine.site.flow_references import flows, numbers, schedules
 from ivr_engine.site.models import Site
 from ivr_engine.site.prompt_book import REQUIRED
 from ivr_engine.site.tree import Node, shown
@@ -24,6 +24,7 @@ def errors(site: Site, tree: Node) -> list[ConfigError]:
         *numbers(site, tree),
         *_queues(site, tree),
         *flows(site, tree),
+        *schedules(site, tree),
         *_prompts(site, tree),
         *_languages(site, tree),
         *_countries(site, tree),

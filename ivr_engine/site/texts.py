@@ -195,7 +195,8 @@ def _with_recordings(
 def _needed(site: Site) -> set[str]:
     own = {name for queue in site.queues.values() for name in queue.prompts.values()}
     in_flows = {name for flow in site.flows.values() for _, name in flow.prompts()}
-    return set(REQUIRED) | own | in_flows
+    closed = {queue.closed_prompt for queue in site.queues.values() if queue.schedule is not None}
+    return set(REQUIRED) | own | in_flows | closed
 
 
 def _missing(there: set[str], file: Path, language: str, site: Site) -> Iterator[ConfigError]:

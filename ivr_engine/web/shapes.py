@@ -44,6 +44,7 @@ class CallItem(BaseModel):
                     "number": "700",
                     "queue": "support",
                     "state": "waiting",
+                    "node": None,
                     "position": 2,
                     "language": "en",
                     "priority": 0,
@@ -67,8 +68,9 @@ class CallItem(BaseModel):
         "null when hidden"
     )
     number: str = Field(description="The number dialled")
-    queue: str
-    state: str = Field(description="arriving, waiting, ringing, talking or ended")
+    queue: str | None = Field(description="null until the caller is led to one")
+    state: str = Field(description="arriving, menu (in a flow), waiting, ringing, talking or ended")
+    node: str | None = Field(description="Where in the flow of the number, or where last; null without one")
     position: int | None = Field(description="Place in the queue, 1 is next")
     language: str
     priority: int
@@ -82,7 +84,8 @@ class CallItem(BaseModel):
     answered_at: datetime | None = Field(description="When an agent was connected")
     ended_at: datetime | None
     end_reason: str | None = Field(
-        description="caller_hung_up, agent_hung_up, ended_by_staff, gone_during_outage or queue_removed"
+        description="caller_hung_up, agent_hung_up, ended_by_staff, gone_during_outage, queue_removed or "
+        "said_goodbye"
     )
 
     @classmethod
@@ -91,8 +94,9 @@ class CallItem(BaseModel):
             id=call.id,
             caller=call.caller,
             number=call.number,
-            queue=call.queue,
+            queue=call.queue or None,
             state=call.state,
+            node=call.visit and call.visit.node,
             position=position,
             language=call.language,
             priority=call.priority,

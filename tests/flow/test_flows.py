@@ -14,6 +14,7 @@ from ivr_engine.domain.events import (
     MenuGivenUp,
     NodeReached,
     NothingPressed,
+    QueueClosed,
     QueueEntered,
     WrongKeyPressed,
 )
@@ -272,6 +273,84 @@ async def test_a_menu_whose_sound_is_missing_can_still_be_used() -> None:
         await asyncio.sleep(2)
         caller.press("2")
         await caller.hears_prompt("sales_menu", within_s=1)
+
+
+# ── hours, and notes ─────────────────────────────────────────────────────────────────────────────
+
+OPEN: dict[str, Any] = {"time_zone": "UTC", "hours": {"mon-sun": ["00:00-24:00"]}}
+SHUT: dict[str, Any] = {"time_zone": "UTC", "hours": {}}
+HOLIDAY: dict[str, Any] = {
+    "time_zone": "UTC",
+    "hours": {},
+    "holidays": [{"name": "All year", "from": "01-01", "to": "12-31"}],
+}
+
+
+@virtual
+async def test_hours_decide_where_to_before_anything_is_said() -> None:
+    by_hours = {"hours": {"schedule": "office", "open": "main", "closed": "bye", "holiday": "hours-told"}}
+    for schedule, prompt in ((OPEN, "main_menu"), (SHUT, "goodbye"), (HOLIDAY, "opening_hours")):
+        flow = FLOW | {"start": "when", "nodes": NODES | {"when": by_hours}}
+        async with contact_centre(
+            **SITE | {"flows": {"main": flow}, "schedules": {"office": schedule}}
+        ) as centre:
+            centre.engine()
+            caller = await centre.call("100")
+            await caller.hears_prompt(prompt, within_s=1)
+            assert prompts(caller) == [prompt]
+
+
+def closed_sales() -> dict[str, Any]:
+    queues = {name: {"label": name, "schedule": "office"} for name in ("support", "sales")}
+    return {"queues": queues, "schedules": {"office": SHUT}}
+
+
+@virtual
+async def test_a_closed_queue_says_so_and_hangs_up() -> None:
+    async with contact_centre(**SITE | closed_sales()) as centre:
+        engine = centre.engine()
+        caller = await in_main_menu(centre)
+        caller.press("1")
+        await caller.hears_prompt("closed", within_s=1)
+        assert (await centre.row(caller)).chapter is Chapter.LEAVING
+        await engine.crash()
+        await restart(centre, engine)
+        await caller.hears_times("closed", 2, within_s=1)
+        await caller.ended()
+        row = await centre.row(caller)
+        assert (row.queue, row.end_reason, row.entered_at) == ("support", EndReason.SAID_GOODBYE, None)
+        assert QueueClosed("support") in await centre.happened(caller)
+        direct = await centre.call("700")
+        await direct.hears_prompt("closed", within_s=1)
+        await direct.ended()
+        assert "music" not in direct.ears.sounds
+        await centre.nothing_left()
+
+
+@virtual
+async def test_a_flow_may_know_another_way_when_the_queue_is_closed() -> None:
+    elsewhere = {"queue": {"name": "support", "closed": "hours-told"}}
+    changes = changed(support=elsewhere) | closed_sales()
+    async with contact_centre(**changes) as centre:
+        centre.engine()
+        caller = await in_main_menu(centre)
+        caller.press("1")
+        await caller.hears_prompt("opening_hours", within_s=1)
+        await caller.hears_times("main_menu", 2)
+        assert (await centre.row(caller)).queue == ""
+
+
+@virtual
+async def test_what_is_noted_stays_with_the_call() -> None:
+    note = {"set": {"priority": 3, "variables": {"topic": "lamp"}, "language": "de", "then": "sales"}}
+    async with contact_centre(**changed(**{"sales-menu": note})) as centre:
+        centre.engine()
+        caller = await in_main_menu(centre)
+        caller.press("2")
+        await caller.hears_prompt("music", within_s=1)
+        row = await centre.row(caller)
+        assert (row.queue, row.priority, row.language) == ("sales", 3, "de")
+        assert row.where.variables == {"topic": "lamp"}
 
 
 # ── an engine that dies ──────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.sipp.api import Item, until
@@ -174,6 +174,76 @@ async def hidden_number(stage: Stage) -> None:
         assert f"{stage.language}/consent" not in caller.ear.heard(), caller.ear.story()
         caller.leaves()
         await caller.sipp.done()
+
+
+# ── led through menus ────────────────────────────────────────────────────────────────────────────
+
+MENUS: Final = "100"
+"""The number of the example site that leads into a flow."""
+
+
+@branch("menu")
+async def by_menu(stage: Stage) -> None:
+    """Number 100: greeting, language, menu, and music of the queue chosen."""
+    async with replace(stage, number=MENUS).caller("menu") as caller:
+        await caller.hears("greeting", whole=True)
+        await caller.hears("choose_language")
+        await caller.presses("1")
+        await caller.hears("main_menu")
+        await caller.call_is(state="menu", node="main-menu", language="en")
+        await caller.presses("1")
+        await caller.hears(MUSIC, within=8)
+        await caller.call_is(state="waiting", queue="support")
+        await caller.hangs_up()
+
+
+@branch("menu-nested")
+async def by_nested_menus(stage: Stage) -> None:
+    """In German: into the menu for sales, back, the opening hours, and on into the queue for sales."""
+    async with replace(stage, number=MENUS).caller("menu-nested") as english:
+        await english.hears("choose_language")
+        await english.presses("2")
+        caller = replace(english, stage=replace(stage, language="de"))
+        await caller.hears("main_menu")
+        for key, prompt in (("2", "sales_menu"), ("*", "main_menu"), ("9", "opening_hours")):
+            await caller.presses(key)
+            await caller.hears(prompt)
+        await caller.hears("main_menu")
+        await caller.presses("2")
+        await caller.hears("sales_menu")
+        await caller.presses("1")
+        await caller.hears(MUSIC, within=8)
+        await caller.call_is(state="waiting", queue="sales", language="de")
+        await caller.hangs_up()
+
+
+@branch("menu-wrong")
+async def wrong_keys_in_menu(stage: Stage) -> None:
+    """Four wrong keys in the menu: three times "wrong number selected" and the menu again, then on."""
+    async with replace(stage, number=MENUS).caller("menu-wrong") as caller:
+        await caller.hears("choose_language")
+        await caller.presses("1")
+        await caller.hears("main_menu")
+        for key in "758":
+            await caller.presses(key)
+            await caller.hears("wrong_number", whole=True)
+            await caller.hears("main_menu")
+        await caller.presses("#")
+        await caller.hears(MUSIC, within=8)
+        await caller.call_is(state="waiting", queue="support", priority=1)
+        await caller.hangs_up()
+
+
+@branch("menu-silence")
+async def silence_in_menu(stage: Stage) -> None:
+    """Nothing is pressed at all: each question comes three times, then the call goes on by itself."""
+    async with replace(stage, number=MENUS).caller("menu-silence") as caller:
+        await caller.hears("main_menu", within=90)
+        await caller.hears(MUSIC, within=60)
+        await caller.call_is(state="waiting", queue="support", language="en")
+        said = [label for label in caller.ear.heard() if label.endswith(("choose_language", "main_menu"))]
+        assert [said.count(f"en/{name}") for name in ("choose_language", "main_menu")] == [3, 3], said
+        await caller.hangs_up()
 
 
 # ── leaving, at any moment ───────────────────────────────────────────────────────────────────────

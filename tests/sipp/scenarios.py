@@ -82,6 +82,26 @@ CALLERS: Final = {
     "hang-up-in-message": CallerDoes("leave during the consent message", [], 10_000),
     "hang-up-in-silence": CallerDoes("leave in the ten seconds", [], 25_000),
     "hang-up-after-1": CallerDoes("press 1 and leave at once", [Key("1", 10_000)], 1_500),
+    # Number 100: "welcome" until about 2 s, then the languages, then the menu.
+    "menu": CallerDoes("English, support", [Key("1", 5_000), Key("1", 4_000)], 10_000),
+    "menu-nested": CallerDoes(
+        "German; sales, back, opening hours, sales, order",
+        [
+            Key("2", 5_000),
+            Key("2", 4_000),
+            Key("*", 4_000),
+            Key("9", 4_000),
+            Key("2", 12_000),
+            Key("1", 4_000),
+        ],
+        10_000,
+    ),
+    "menu-wrong": CallerDoes(
+        "English, then four wrong keys: the operator",
+        [Key("1", 5_000), *(Key(key, 7_000) for key in "758#")],
+        10_000,
+    ),
+    "menu-silence": CallerDoes("press nothing until the operator's queue", [], 180_000),
     "led": CallerDoes("do what a listener says", [], _LONG_MS),
     "wait": CallerDoes("wait, talk, until somebody hangs up (by hand: two minutes)", [], 120_000),
 }

@@ -35,6 +35,7 @@ async def test_calls_show_place_and_consent_newest_first(rig: Rig) -> None:
         "number": "700",
         "queue": "support",
         "state": "waiting",
+        "node": None,
         "position": 1,
         "language": "en",
         "priority": 0,

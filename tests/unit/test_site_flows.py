@@ -1,0 +1,133 @@
+"""``check`` finds in flows what a caller would otherwise find."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ivr_engine.site.check import Problem, Severity, check
+from ivr_engine.site.loader import load
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("config", "prompts"):
+        shutil.copytree(PROJECT / name, tmp_path / name)
+    return tmp_path
+
+
+def problems(folder: Path, replace: str, by: str, file: str = "flows.yaml") -> list[Problem]:
+    config = folder / "config" / file
+    text = config.read_text()
+    assert replace in text
+    config.write_text(text.replace(replace, by, 1))
+    return check(folder / "config", folder / "prompts")
+
+
+@pytest.mark.parametrize(
+    ("replace", "by", "line", "what", "remedy"),
+    [
+        ("then: main-menu", "then: main-manu", "then: main-manu", "unknown node 'main-manu'", "'main-menu'"),
+        ("1: support", "1: suport", "1: suport", "leads to the unknown node 'suport'", "'support'"),
+        ("start: welcome", "start: welcom", "start: welcom", "unknown node 'welcom'", "'welcome'"),
+        ("0: operator", "0: oprator", "0: oprator", "unknown node 'oprator'", "'operator'"),
+        ("name: sales", "name: sale", "name: sale", "unknown queue 'sale'", "'sales'"),
+        ("schedule: office", "schedule: ofice", "schedule: ofice", "unknown schedule 'ofice'", "'office'"),
+        ("1: en,", "1: xx,", "keys: {1: xx", "language 'xx' is not one", "languages"),
+        ("prompt: sales_menu", "prompt: sale_menu", None, "no prompt 'sale_menu'", "sales_menu"),
+        ('back: "*"', "back: 2", "back: 2", "the key '2' is used twice: as back and as keys", "own key"),
+        ('back: "*"', "back: x", "back: x", "is not a key", "0 to 9"),
+        (
+            "        queue:\n          name: sales",
+            "        {}",
+            "      sales:",
+            "does nothing",
+            "exactly one",
+        ),
+        ("      sales:\n", "      sales:\n        hang_up: {}\n", "      sales:", "hang_up", "exactly one"),
+        (
+            "otherwise: operator",
+            "otherwise: opening-hours",
+            "main-menu:",
+            "presses nothing goes round for ever: main-menu → opening-hours → main-menu",
+            "lead on",
+        ),
+        (
+            "          then: support",
+            "          then: support\n\n      lost:\n        play: {prompt: closed, then: lost}",
+            "lost:",
+            "goes round for ever: lost → lost",
+            "lead on",
+        ),
+    ],
+)
+def test_an_error(folder: Path, replace: str, by: str, line: str | None, what: str, remedy: str) -> None:
+    found = [p for p in problems(folder, replace, by) if p.severity is Severity.ERROR and what in p.what]
+    assert found, problems(folder, by, by)
+    assert remedy in found[0].remedy
+    if line is not None:
+        assert found[0].line is not None
+        assert line in (folder / "config/flows.yaml").read_text().splitlines()[found[0].line - 1]
+
+
+def test_a_key_given_twice_in_one_menu(folder: Path) -> None:
+    found = problems(folder, "            9: open-now", "            2: open-now")
+    assert "given twice" in found[0].what
+
+
+def test_a_dead_end(folder: Path) -> None:
+    flow = {"start": "a", "nodes": {"a": {"play": {"prompt": "closed", "then": "a"}}}}
+    (folder / "config/flows.yaml").write_text(yaml.safe_dump({"flows": {"main": flow}}))
+    errors = [p.what for p in check(folder / "config", folder / "prompts") if p.severity is Severity.ERROR]
+    assert any("'a' is a dead end" in what for what in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("replace", "by", "what"),
+    [
+        ("2: order-status\n", "", "nobody comes to the node 'order-status'"),
+        ("9: open-now", "7: open-now", "'main_menu' does not name the key 7"),
+        ("{1: en, 2: de}", "{1: en, 3: de}", "'choose_language' does not name the key 3"),
+    ],
+)
+def test_a_warning(folder: Path, replace: str, by: str, what: str) -> None:
+    found = problems(folder, replace, by)
+    assert {p.severity for p in found} == {Severity.WARNING}, found
+    assert any(what in p.what for p in found), found
+
+
+def test_a_flow_no_number_leads_into(folder: Path) -> None:
+    found = problems(folder, "    flow: main", "    queue: sales", "numbers.yaml")
+    assert [p.what for p in found] == ["no number leads into the flow 'main'"]
+
+
+@pytest.mark.parametrize(
+    ("by", "what"),
+    [
+        ("{}", "number '100' leads nowhere"),
+        ("{queue: sales, flow: main}", "number '100' leads to a queue and to a flow"),
+        ("{flow: mian}", "number '100' leads to the unknown flow 'mian'"),
+    ],
+)
+def test_where_a_number_leads(folder: Path, by: str, what: str) -> None:
+    found = problems(folder, "100:\n    flow: main", f"100: {by}", "numbers.yaml")
+    assert [p.what for p in found if p.severity is Severity.ERROR] == [what]
+
+
+def test_a_queue_with_hours_needs_its_words(folder: Path) -> None:
+    text = (folder / "prompts/en/texts.yaml").read_text()
+    (folder / "prompts/en/texts.yaml").write_text(text.replace("closed: >-", "close: >-"))
+    found = problems(folder, "    # schedule: office", "    schedule: office", "queues.yaml")
+    assert [p.what for p in found] == ["language 'en' has no prompt 'closed'"]
+
+
+def test_the_example_flow_is_what_the_readme_says() -> None:
+    site = load(PROJECT / "config")
+    menu = site.flows["main"].nodes["main-menu"].menu
+    assert menu is not None
+    assert menu.keys == {"1": "support", "2": "sales-menu", "9": "open-now"}
