@@ -1,0 +1,78 @@
+"""What the core needs from the world, as Protocols. Adapters fulfil them; ``bootstrap`` chooses.
+
+Every verb that waits for something outside has its own deadline and ends in a result or in one of the
+errors of ``errors``; none hangs for ever.
+"""
+
+from ivr_engine.ports.clock import Clock
+from ivr_engine.ports.legs import (
+    DialResult,
+    Digit,
+    Failed,
+    Finished,
+    GatherResult,
+    Leg,
+    PlayResult,
+    Prompt,
+    Timeout,
+)
+from ivr_engine.ports.line import Line, Seat
+from ivr_engine.ports.records import Agents, Callers, Calls, Consents, Engines, Events, Messages, Tickets
+from ivr_engine.ports.sms import (
+    Accepted,
+    FindResult,
+    Handset,
+    InboundSms,
+    NotListed,
+    NotTaken,
+    SendResult,
+    SmsProvider,
+    StatusReport,
+    Unclear,
+    WebhookRequest,
+)
+from ivr_engine.ports.speech import Prompts, Speech
+from ivr_engine.ports.store import Store, Tx
+from ivr_engine.ports.telephony import Arrival, PhoneAccount, Snapshot, Telephony
+
+__all__ = [
+    "Accepted",
+    "Agents",
+    "Arrival",
+    "Callers",
+    "Calls",
+    "Clock",
+    "Consents",
+    "DialResult",
+    "Digit",
+    "Engines",
+    "Events",
+    "Failed",
+    "FindResult",
+    "Finished",
+    "GatherResult",
+    "Handset",
+    "InboundSms",
+    "Leg",
+    "Line",
+    "Messages",
+    "NotListed",
+    "NotTaken",
+    "PhoneAccount",
+    "PlayResult",
+    "Prompt",
+    "Prompts",
+    "Seat",
+    "SendResult",
+    "SmsProvider",
+    "Snapshot",
+    "Speech",
+    "StatusReport",
+    "Store",
+    "Telephony",
+    "Tickets",
+    "Timeout",
+    "Tx",
+    "Unclear",
+    "WebhookRequest",
+]

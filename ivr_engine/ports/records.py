@@ -1,0 +1,152 @@
+"""What a transaction can read and write, a Protocol a kind of record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from ivr_engine.domain.agents import Agent
+from ivr_engine.domain.calls import Call
+from ivr_engine.domain.consent import ConsentRecord
+from ivr_engine.domain.events import Event, Happening
+from ivr_engine.domain.messages import Message, MessageStatus
+from ivr_engine.domain.tickets import Comment, Ticket, TicketFile
+
+
+class Calls(Protocol):
+    def get(self, call_id: str) -> Call:
+        """Locked until the transaction ends; ``Refused(missing)`` when there is none."""
+        ...
+
+    def open_on(self, channel_id: str) -> Call | None:
+        """The open call on that channel."""
+        ...
+
+    def knew(self, channel_id: str) -> bool:
+        """There is a call on that channel, or was one that ended."""
+        ...
+
+    def add(self, call: Call) -> None: ...
+
+    def save(self, call: Call) -> None: ...
+
+    def open(self, *, queue: str | None = None) -> list[Call]:
+        """Calls not ended, oldest first."""
+        ...
+
+    def ahead(self, call: Call) -> int:
+        """How many hold a place before this one in its queue (see ``domain.waiting.line``)."""
+        ...
+
+    def search(self, *, caller: str | None = None, open_only: bool = False, limit: int = 100) -> list[Call]:
+        """Newest first."""
+        ...
+
+
+class Messages(Protocol):
+    def get(self, message_id: str) -> Message: ...
+
+    def by_provider_id(self, provider: str, provider_id: str) -> Message | None: ...
+
+    def add(self, message: Message) -> bool:
+        """False when (provider, provider id) is there already: the same webhook again."""
+        ...
+
+    def save(self, message: Message) -> None:
+        """Its media rows too."""
+        ...
+
+    def due(self, now: datetime, statuses: frozenset[MessageStatus], limit: int) -> list[Message]:
+        """Outbound messages in one of ``statuses`` whose ``next_attempt_at`` has come, oldest first;
+        locked, those another engine has locked left out."""
+        ...
+
+    def with_pending_media(self, limit: int) -> list[Message]: ...
+
+    def of_call(self, call_id: str) -> list[Message]:
+        """Oldest first."""
+        ...
+
+    def last_outbound_to(self, number: str, sender: str) -> Message | None:
+        """The newest message sent to ``number`` from ``sender`` that belongs to a call."""
+        ...
+
+    def search(
+        self, *, number: str | None = None, status: MessageStatus | None = None, limit: int = 100
+    ) -> list[Message]:
+        """Messages to or from ``number``, newest first."""
+        ...
+
+
+class Agents(Protocol):
+    def get(self, name: str) -> Agent | None:
+        """Locked until the transaction ends; ``None`` when never seen."""
+        ...
+
+    def save(self, agent: Agent) -> None: ...
+
+    def all(self) -> list[Agent]: ...
+
+
+class Tickets(Protocol):
+    def add(self, ticket: Ticket) -> None: ...
+
+    def get(self, ticket_id: str) -> Ticket: ...
+
+    def comment(self, ticket_id: str, comment: Comment) -> None:
+        """Nothing happens when one with that ``source_id`` is there."""
+        ...
+
+    def attach(self, ticket_id: str, file: TicketFile) -> None:
+        """Nothing happens when one with that ``source_id`` is there."""
+        ...
+
+    def search(self, *, caller: str | None = None, limit: int = 100) -> list[Ticket]: ...
+
+
+class Consents(Protocol):
+    """The ledger: append-only."""
+
+    def add(self, record: ConsentRecord) -> None: ...
+
+    def search(self, *, number: str | None = None, limit: int = 1000) -> list[ConsentRecord]:
+        """Newest first."""
+        ...
+
+
+class Callers(Protocol):
+    """What is kept about a phone number from one call to the next."""
+
+    def language(self, number: str) -> str | None:
+        """The one chosen in an earlier call."""
+        ...
+
+    def keep_language(self, number: str, language: str, at: datetime) -> None: ...
+
+
+class Engines(Protocol):
+    """Signs of life of the engines that share the store."""
+
+    def lives(self, name: str, at: datetime) -> None:
+        """The engine with the application ``name`` was alive then."""
+        ...
+
+    def last_signs(self) -> dict[str, datetime]:
+        """By application name."""
+        ...
+
+
+class Events(Protocol):
+    def add(self, at: datetime, call_id: str | None, *happenings: Happening) -> None: ...
+
+    def of_call(self, call_id: str) -> list[Event]:
+        """Oldest first."""
+        ...
+
+    def after(self, event_id: int, limit: int = 1000) -> list[Event]:
+        """Those with a higher id, oldest first."""
+        ...
+
+    def newest_id(self) -> int:
+        """0 when there is none."""
+        ...

@@ -1,0 +1,49 @@
+"""The truth: transactions, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from ivr_engine.ports.records import Agents, Callers, Calls, Consents, Engines, Events, Messages, Tickets
+
+T = TypeVar("T")
+
+
+class Tx(Protocol):
+    """One transaction. What a function does with it happens whole or not at all."""
+
+    @property
+    def calls(self) -> Calls: ...
+    @property
+    def callers(self) -> Callers: ...
+    @property
+    def messages(self) -> Messages: ...
+    @property
+    def agents(self) -> Agents: ...
+    @property
+    def tickets(self) -> Tickets: ...
+    @property
+    def consents(self) -> Consents: ...
+    @property
+    def events(self) -> Events: ...
+    @property
+    def engines(self) -> Engines: ...
+
+
+class Store(Protocol):
+    """The truth. ``run`` may call ``transaction`` more than once, so it only computes and writes."""
+
+    async def run(self, transaction: Callable[[Tx], T]) -> T:
+        """Run on the store's own thread and return once it is durable.
+
+        Once started it runs to its end, also when the caller is cancelled. What ``transaction``
+        raises is raised here and nothing is written. ``ExternalError`` when the store is not there.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Raise ``ExternalError`` unless a row can be written and read."""
+        ...
+
+    async def close(self) -> None: ...
