@@ -145,7 +145,7 @@ class _Engine:
             store=store, provider=self._provider, clock=self._clock, public_url=settings.public_url
         )
         self._media = MediaStorer(
-            store=store, provider=self._provider, clock=self._clock, folder=_media_folder(settings)
+            store=store, provider=self._provider, clock=self._clock, folder=settings.media
         )
         self._line = Dispatcher(loaded.site, store, self._clock, _new_id)
         self._desk = AgentDesk(
@@ -237,7 +237,7 @@ class _Engine:
             desk=self._desk,
             running_calls=self._reception,
             unknown_messages=self._outbox,
-            media_folder=_media_folder(self._settings),
+            media_folder=self._settings.media,
             sip_server=self._settings.sip_server,
             more=(self._handset(),),
         )
@@ -333,10 +333,6 @@ async def _phone_password(state: Path, agent: str) -> str:
     password = await asyncio.to_thread(keys.secret, state, f"phone_{agent}")
     hide(password)
     return password
-
-
-def _media_folder(settings: Settings) -> Path:
-    return settings.state / "media"
 
 
 def _new_id() -> str:

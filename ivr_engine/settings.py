@@ -85,6 +85,11 @@ class Settings:
         return self.database_url or f"sqlite:///{(self.state / 'ivr.db').resolve()}"
 
     @property
+    def media(self) -> Path:
+        """The folder of callers' pictures and videos."""
+        return self.state / "media"
+
+    @property
     def sip_server(self) -> str:
         """``host:port`` for an agent's phone."""
         return f"127.0.0.1:{self.sip_port}"

@@ -25,6 +25,8 @@ def translated(error: Exception, place: str) -> Exception:
         if isinstance(error.orig, psycopg.OperationalError) and error.statement is None and _unborn(error):
             return cannot_connect(error.orig, place)
         return postgresql(error.orig, place, lost=error.connection_invalidated)
+    if isinstance(error, psycopg.Error):
+        return postgresql(error, place, lost=False)
     if isinstance(error, IntegrityError):
         return Refused(f"the store refuses this row: {error.orig}")
     if isinstance(error, UnicodeError):

@@ -80,6 +80,21 @@ async def test_consent_a_kill_an_answer_and_the_ticket(house: House, tmp_path: P
         assert caller.ear.longest(SILENCE, NOTHING) < MOST_SILENCE_S, caller.ear.story()
 
 
+async def test_stopped_upgraded_and_started_with_a_caller_waiting(house: House, tmp_path: Path) -> None:
+    async with staged(house, tmp_path) as stage, stage.caller("led") as caller:
+        await caller.hears("consent")
+        before = await caller.call_is(position=1)
+        await asyncio.to_thread(house.stop_engine)
+        for command in (("backup", str(tmp_path)), ("upgrade",)):
+            done = await asyncio.to_thread(house.command, "db", *command)
+            assert (done.returncode, done.stderr) == (0, ""), done
+        await asyncio.to_thread(house.start_engine)
+        after = await caller.call_is(position=1)
+        assert (after["id"], after["entered_at"]) == (before["id"], before["entered_at"])
+        assert caller.ear.longest(SILENCE, NOTHING) < MOST_SILENCE_S, caller.ear.story()
+        await caller.hangs_up()
+
+
 async def test_the_database_goes_away_in_mid_call(house: House, postgresql: Server, tmp_path: Path) -> None:
     async with staged(house, tmp_path) as stage, stage.caller("led") as talking:
         async with stage.phone("agent-answers", AGENT) as phone, stage.signed_in(AGENT):

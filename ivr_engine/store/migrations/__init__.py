@@ -1,1 +1,1 @@
-"""The history of the schema, oldest first; run by ``ivr_engine.store.upgrade``."""
+"""The history of the schema, oldest first; run by ``ivr_engine.store.schema``."""
