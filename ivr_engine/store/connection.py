@@ -11,6 +11,8 @@ from ivr_engine.errors import Refused
 from ivr_engine.store.failures import STORE_ERRORS, cause_to_show, translated
 
 Values = Mapping[str, Any]
+Later = dict[Executable, list[Values]]
+"""Rows by the statement that will insert them."""
 R = TypeVar("R")
 
 ALL_EVENTS: Final = 2**63 - 1
@@ -27,9 +29,12 @@ class Statements:
     After the first failure nothing more is accepted, also when the caller caught it: PostgreSQL ends
     a transaction at its first error, and SQLite does after some (a full disk), so that what follows
     would be stored without the rest.
+
+    ``later``: where rows wait that are inserted together at the end; transactions that are committed
+    together share it. Whoever commits calls ``write_later`` before.
     """
 
-    __slots__ = ("_before_writing", "_connection", "_events_until", "_place", "failure", "touched")
+    __slots__ = ("_before_writing", "_connection", "_events_until", "_later", "_place", "failure", "touched")
 
     def __init__(
         self,
@@ -38,7 +43,9 @@ class Statements:
         *,
         before_writing: Callable[[], None] | None = None,
         events_until: int | None = ALL_EVENTS,
+        later: Later | None = None,
     ) -> None:
+        self._later = Later() if later is None else later
         self._before_writing = before_writing
         self._connection = connection
         self._place = place
@@ -77,6 +84,19 @@ class Statements:
         self.touched = True
         self._execute(statement, values, _rowcount)
 
+    def insert_later(self, statement: Executable, rows: Sequence[Values]) -> None:
+        """Before the commit, or when somebody wants to read them: one statement for many rows."""
+        self._check(rows)
+        self._writing()
+        self.touched = True
+        self._later.setdefault(statement, []).extend(rows)
+
+    def write_later(self) -> None:
+        """Insert what waits."""
+        while self._later:
+            statement, rows = self._later.popitem()
+            self._execute(statement, rows, _rowcount)
+
     def events_until(self) -> int:
         """No event with an id up to this one can become visible any more."""
         if self._events_until is None:
@@ -96,6 +116,12 @@ class Statements:
             self.failure = translated(error, self._place)
             raise self.failure from error
 
+    def _check(self, values: Values | Sequence[Values] | None) -> None:
+        if self.failure is None:
+            self.failure = _nul_in(values)
+        if self.failure is not None:
+            raise self.failure
+
     def _writing(self) -> None:
         if self._before_writing is not None and self.failure is None:
             self._before_writing()
@@ -106,11 +132,7 @@ class Statements:
         values: Values | Sequence[Values] | None,
         fetch: Callable[[CursorResult[Any]], R],
     ) -> R:
-        if self.failure is not None:
-            raise self.failure
-        self.failure = _nul_in(values)
-        if self.failure is not None:
-            raise self.failure
+        self._check(values)
         try:
             return fetch(cast("CursorResult[Any]", self._connection.execute(statement, values)))
         except STORE_ERRORS as error:

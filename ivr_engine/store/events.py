@@ -47,19 +47,20 @@ class EventTable:
             {"at": at, "call_id": call_id, "kind": _KINDS[type(one)], "data": self._db.json(_encode, one)}
             for one in happenings
         ]
-        if len(rows) == 1:
-            self._db.write(_INSERT, rows[0])
-        elif rows:
-            self._db.write_all(_INSERT, rows)
+        if rows:
+            self._db.insert_later(_INSERT, rows)
 
     def of_call(self, call_id: str) -> list[Event]:
+        self._db.write_later()
         return [_event(row) for row in self._db.rows(_OF_CALL, {"call": call_id})]
 
     def after(self, event_id: int, limit: int = 1000) -> list[Event]:
+        self._db.write_later()
         values = {"last": event_id, "until": self._db.events_until(), "limit": limit}
         return [_event(row) for row in self._db.rows(_AFTER, values)]
 
     def newest_id(self) -> int:
+        self._db.write_later()
         return self._db.scalar(_NEWEST, {"until": self._db.events_until()}) or 0
 
 

@@ -291,6 +291,7 @@ def _run(function: Function, statements: Statements) -> Outcome:
         value = function(Transaction(statements))
         if statements.failure is not None:
             raise statements.failure
+        statements.write_later()
     except BaseException as error:
         return Broken(error)
     return Done(value)

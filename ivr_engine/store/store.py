@@ -28,9 +28,10 @@ T = TypeVar("T")
 GROUP_LIMIT: Final = 64
 """Transactions committed together at most: about 10 ms of work, so that the last does not wait long."""
 
-GATHER_S: Final = 0.01
+GATHER_S: Final = 0.02
 """After a commit the next waits so long for company. Only under load is there one so soon: then a commit
-(a write to the disk) costs more than what is in it, and this many a second are enough."""
+(a write to the disk) costs more than what is in it, and fifty a second are enough. Nobody on the line
+notices: a key stops the prompt before it is stored."""
 
 CHECK_TIMEOUT_S: Final = 5.0
 """A store that takes longer than this to write one row is not healthy."""

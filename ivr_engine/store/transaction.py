@@ -12,7 +12,7 @@ from ivr_engine.ports import Tx
 from ivr_engine.store.agents import AgentTable
 from ivr_engine.store.callers import CallerTable
 from ivr_engine.store.calls import CallTable
-from ivr_engine.store.connection import Statements
+from ivr_engine.store.connection import Later, Statements
 from ivr_engine.store.consents import ConsentTable
 from ivr_engine.store.engines import EngineTable
 from ivr_engine.store.events import EventTable
@@ -111,8 +111,10 @@ class Runner:
         except STORE_ERRORS as error:
             self._drop()
             raise _NoStart(translated(error, self._place)) from error
+        later = Later()
         try:
-            outcomes = [self._one(connection, function) for function in functions]
+            outcomes = [self._one(connection, function, later) for function in functions]
+            Statements(connection, self._place, later=later).write_later()
             connection.commit()
         except STORE_ERRORS as error:
             self._undo(connection)
@@ -122,8 +124,8 @@ class Runner:
             raise
         return outcomes
 
-    def _one(self, connection: Connection, function: Function) -> Outcome:
-        statements = Statements(connection, self._place)
+    def _one(self, connection: Connection, function: Function, later: Later) -> Outcome:
+        statements = Statements(connection, self._place, later=later)
         try:
             value = function(Transaction(statements))
             if statements.failure is not None:

@@ -195,7 +195,11 @@ async def test_a_reader_waits_for_events_with_lower_ids(store: Store, other: Sto
     def finished(name: str) -> Callable[[Tx], None]:
         return lambda tx: tx.events.add(NOW, name, CallFinished("x"))
 
-    early = Held(finished("early"))
+    def has_its_id(tx: Tx) -> None:
+        finished("early")(tx)
+        tx.events.of_call("early")  # events are written at the end, or when they are read
+
+    early = Held(has_its_id)
     async with asyncio.TaskGroup() as group:
         group.create_task(store.run(early))
         await early.started()
