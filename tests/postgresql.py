@@ -30,16 +30,18 @@ STOPPED_S = 20.0
 class Server:
     """One server with as many databases as asked for. What was committed may not survive a power cut."""
 
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="ivr-postgresql-"))
-        self._data = self._folder / "data"
+    def __init__(self, **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ivr-postgresql-"))
+        self._settings = settings
+        self._data = self.folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._names = (f"test_{number}" for number in itertools.count())
 
     def __enter__(self) -> Self:
         try:
             self._own_folder()
-            self._call("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8")
+            access = ["--auth-local=trust", "--auth-host=scram-sha-256", "--username=postgres"]
+            self._call("initdb", "--no-sync", "--encoding=UTF8", *access)
             self.start()
             upgrade(self.url(self.create(TEMPLATE)))
         except BaseException:
@@ -49,18 +51,18 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self.folder)
 
     def start(self) -> None:
         """Also after ``stop`` or ``crash``. Nothing happens when it runs already."""
         if self._process is not None:
             return
         settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "50"}
-        settings |= {"listen_addresses": "", "unix_socket_directories": str(self._folder)}
+        settings |= {"listen_addresses": "", "unix_socket_directories": str(self.folder)} | self._settings
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         # It ends with the thread that started it, so also when the tests are killed.
-        command = [*self._as_user("--pdeathsig", "SIGQUIT"), str(_binary("postgres")), "-D", str(self._data)]
-        with (self._folder / "log").open("ab") as log:
+        command = [*self.as_user("--pdeathsig", "SIGQUIT"), str(_binary("postgres")), "-D", str(self._data)]
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *options], stdout=log, stderr=log, start_new_session=True
             )
@@ -100,7 +102,7 @@ class Server:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def url(self, database: str) -> str:
-        return f"postgresql://postgres@/{database}?host={self._folder}"
+        return f"postgresql://postgres@/{database}?host={self.folder}"
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None
@@ -110,17 +112,17 @@ class Server:
                 return psycopg.connect(self.url("postgres")).close()
             except psycopg.OperationalError:
                 if time.monotonic() > deadline or self._process.poll() is not None:
-                    raise RuntimeError((self._folder / "log").read_text()) from None
+                    raise RuntimeError((self.folder / "log").read_text()) from None
             time.sleep(0.02)
 
     def _call(self, program: str, *arguments: str) -> None:
-        command = [*self._as_user(), str(_binary(program)), "-D", self._data, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self._folder)
+        command = [*self.as_user(), str(_binary(program)), "-D", self._data, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.folder)
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
 
-    def _as_user(self, *options: str) -> list[str]:
-        """The server refuses to run as root."""
+    def as_user(self, *options: str) -> list[str]:
+        """What a command begins with: the server refuses to run as root."""
         if os.geteuid() != 0:
             return ["setpriv", *options] if options else []
         user = _user()
@@ -129,7 +131,7 @@ class Server:
 
     def _own_folder(self) -> None:
         if os.geteuid() == 0:
-            os.chown(self._folder, _user().pw_uid, _user().pw_gid)
+            os.chown(self.folder, _user().pw_uid, _user().pw_gid)
 
 
 def _user() -> pwd.struct_passwd:

@@ -11,12 +11,16 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from ivr_engine.errors import ExternalError, Refused
+from ivr_engine.observability.masking import hide
 from ivr_engine.store import postgresql
 
 LOCK_TIMEOUT_S: Final = 30.0
 """How long a transaction waits for another program that holds the database."""
 
 _EXAMPLES: Final = "sqlite:////folder/engine.db or postgresql://user:password@host/database"
+_HINTS: Final = (
+    " (in a password, %40 for @, %3A for :, %2F for /; several hosts as ?host=one:5432&host=two:5432)"
+)
 
 _PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",  # readers (a backup, an admin's shell) never stop the writer
@@ -26,11 +30,14 @@ _PRAGMAS: Final = (
 
 
 def parsed(url: str) -> URL:
-    """``Refused`` for what is not a URL of a database this program can use."""
+    """``Refused`` for what is not a URL of a database this program can use; quotes nothing of it, because
+    a password in the wrong place would be quoted as well."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise Refused(f"the database URL is not one; write {_EXAMPLES}") from None
+    except (ArgumentError, ValueError):  # the latter of a port that is no number
+        raise Refused(f"IVR_DATABASE_URL is not a database URL; write {_EXAMPLES}{_HINTS}") from None
+    if "@" in (parsed.host or "") or not 0 < (5432 if parsed.port is None else parsed.port) < 65_536:
+        raise Refused(f"IVR_DATABASE_URL has no proper host or port; write {_EXAMPLES}{_HINTS}")
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         return parsed
     if parsed.drivername in ("postgresql", "postgresql+psycopg", "postgres"):
@@ -51,13 +58,15 @@ def place(url: URL) -> str:
     if is_in_memory(url):
         return "the database in memory"
     if is_postgresql(url):
-        host = url.host or url.query.get("host") or "this machine"
-        return f"the database {url.database or url.username} on {host}"
+        hosts = url.host or url.query.get("host") or "this machine"
+        name = url.database or url.username
+        return f"the database {name} on {hosts if isinstance(hosts, str) else ', '.join(hosts)}"
     return f"the database {url.database}"
 
 
 def engine(url: URL, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine:
     """No pool: each thread of the store opens one connection and keeps it."""
+    _hide_password(url)
     if is_postgresql(url):
         return postgresql.engine(url, lock_timeout_s=lock_timeout_s)
     _make_folder(url)
@@ -73,6 +82,14 @@ def engine(url: URL, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine:
     # The documented way is a listener for "begin"; one listener of an engine slows each of its statements.
     result.dialect.do_begin = _begin
     return result
+
+
+def _hide_password(url: URL) -> None:
+    """From the log, wherever it may turn up."""
+    given = url.query.get("password", ())
+    for password in (url.password, *((given,) if isinstance(given, str) else given)):
+        if password:
+            hide(str(password))
 
 
 def _make_folder(url: URL) -> None:

@@ -22,7 +22,7 @@ def translated(error: Exception, place: str) -> Exception:
     if isinstance(error, StatementError) and not isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig if isinstance(error.orig, Exception) else error  # a value of ours: a mistake
     if isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.Error):
-        if isinstance(error.orig, psycopg.OperationalError) and error.statement is None and _unborn(error):
+        if error.statement is None and _unborn(error):
             return cannot_connect(error.orig, place)
         return postgresql(error.orig, place, lost=error.connection_invalidated)
     if isinstance(error, psycopg.Error):

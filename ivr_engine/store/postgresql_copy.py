@@ -1,4 +1,4 @@
-"""Single tables of PostgreSQL into files and back, by ``COPY``; as CSV, whose first line names the columns."""
+"""Single tables of PostgreSQL into files and back, by ``COPY``: CSV whose first line names the columns."""
 
 from __future__ import annotations
 

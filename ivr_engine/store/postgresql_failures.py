@@ -66,12 +66,22 @@ def postgresql(cause: psycopg.Error, place: str, *, lost: bool) -> Exception:
 def cannot_connect(cause: psycopg.Error, place: str) -> Exception:
     """libpq gives no code when it never got in; what it says is in English unless the server says it."""
     said = str(cause)
+    first = said.partition("\n")[0]
+    if not isinstance(cause, psycopg.OperationalError) or "connection is bad: invalid" in said:
+        return ExternalError(f"{place} cannot be asked ({first}); see IVR_DATABASE_URL")
+    if any(sign in said for sign in _TLS):
+        return ExternalError(
+            f"{place} and this program agree on no encryption ({first}); see sslmode and sslrootcert in "
+            "IVR_DATABASE_URL, and ssl in postgresql.conf"
+        )
     for code, sign in (("28P01", "password"), ("28000", "pg_hba"), ("3D000", "does not exist")):
         if sign in said and "Connection refused" not in said and "No such file" not in said:
             kind, what = _REMEDIES[code]
             return kind(f"{place} {what}")
-    first = said.partition("\n")[0]
     return Unreachable(f"{place} does not answer ({first}); start it, or see IVR_DATABASE_URL")
+
+
+_TLS: Final = ("SSL", "certificate", "no encryption")
 
 
 def _words(cause: psycopg.Error) -> str:
