@@ -22,6 +22,7 @@ from ivr_engine.ports import PhoneAccount
 log = structlog.get_logger()
 
 # What may follow PJSIP/ in a dial: anything else could name further phones or foreign addresses.
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,78}")
 
 
@@ -89,13 +90,13 @@ class Phones:
         pairs = [{"attribute": key, "value": value} for key, value in fields.items()]
         await self._config.update_object(config_class="res_pjsip", object_type=kind, id=name, fields=pairs)
 
-    async def create(self, leg: AriLeg, phone: str, caller: str | None) -> None:
+    async def create(self, leg: AriLeg, phone: str, caller: str | None, trunk: str | None = None) -> None:
         """Make the channel before dialling: so it is ours from its first moment, and outlives us."""
-        _check(phone)
+        endpoint = _endpoint_of(phone, trunk)
         shown = {"CONNECTEDLINE(num)": caller, "CONNECTEDLINE(num-pres)": "allowed"} if caller else None
         try:
             await self._client.channels.create(
-                endpoint=f"PJSIP/{phone}",
+                endpoint=endpoint,
                 app=self._settings.application,
                 channel_id=leg.id,
                 variables=shown,
@@ -114,6 +115,16 @@ class Phones:
                 f"channel {leg.id} never entered the application; is Asterisk overloaded?"
             ) from error
         await self._client.channels.dial(channel_id=leg.id, timeout_s=max(1, ceil(timeout_s)))
+
+
+def _endpoint_of(phone: str, trunk: str | None) -> str:
+    if trunk is None:
+        _check(phone)
+        return f"PJSIP/{phone}"
+    _check(trunk)
+    if not _NUMBER.fullmatch(phone):
+        raise Rejected("what is to be dialled is no number in E.164")
+    return f"PJSIP/{phone}@{trunk}"
 
 
 def _check(name: str) -> None:

@@ -235,13 +235,15 @@ class AriTelephony:
     async def park(self, leg: Leg, music: str) -> None:
         await self._rooms.park(self._own(leg), music)
 
-    async def dial(self, phone: str, *, leg_id: str, caller: str | None, timeout_s: float) -> Leg:
+    async def dial(
+        self, phone: str, *, leg_id: str, caller: str | None, timeout_s: float, trunk: str | None = None
+    ) -> Leg:
         if self._routing.leg(leg_id) is not None:
             raise Taken(leg_id)
         leg = self._routing.expect(leg_id)
         leg.expected = leg.ringing = True
         try:
-            await self._phones.create(leg, phone, caller)
+            await self._phones.create(leg, phone, caller, trunk)
             await self._phones.ring(leg, timeout_s)
         except Taken:
             self._routing.forget(leg)

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Final
 
 import structlog
 
+from ivr_engine.callflow import party
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.agents import AgentState
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import AgentChanged, AgentConnected, OfferMissed, TicketOpened
 from ivr_engine.domain.tickets import ticket_for
-from ivr_engine.errors import CallEnded, Gone, NotInStasis, NotUp, Rejected
+from ivr_engine.errors import Gone, NotInStasis, Rejected
 from ivr_engine.ports import DialResult, Leg, Tx
 
 log = structlog.get_logger()
-
-_AGENT_HAS_LEFT: Final = (CallEnded, Gone, NotInStasis, NotUp, Rejected)
-"""What acting on an agent's leg raises when that agent has just hung up."""
-
-
-def leg_id(offer_id: str) -> str:
-    """The channel id of an agent's leg; the prefix tells the watchdog what it is."""
-    return f"agent-{offer_id}"
-
-
-def bridge_id(offer_id: str) -> str:
-    """The bridge in which caller and agent of one offer talk."""
-    return f"talk-{offer_id}"
 
 
 async def ring(house: House, leg: Leg, call: Call) -> Call:
@@ -53,13 +40,13 @@ async def _phone(house: House, call: Call) -> Leg:
     or answered; if it is gone, the phone is rung again for the time that is left."""
     offer, left_s = call.offer, call.offer_left_s(house.clock.now())
     if left_s <= 0:
-        return await house.telephony.adopt(leg_id(offer.id))
+        return await house.telephony.adopt(party.leg_id(offer.id))
     try:
         return await house.telephony.dial(
-            offer.agent, leg_id=leg_id(offer.id), caller=call.caller, timeout_s=left_s
+            offer.agent, leg_id=party.leg_id(offer.id), caller=call.caller, timeout_s=left_s
         )
     except NotInStasis:
-        return await house.telephony.adopt(leg_id(offer.id))
+        return await house.telephony.adopt(party.leg_id(offer.id))
 
 
 async def _store_answer(house: House, call: Call) -> Call:
@@ -79,19 +66,14 @@ async def _store_answer(house: House, call: Call) -> Call:
 async def connect(house: House, leg: Leg, call: Call) -> Call:
     """Let the two hear each other: on to ``talking``. An agent who is gone before that was never there."""
     try:
-        await _bridge(house, leg, call)
-    except _AGENT_HAS_LEFT:
+        await party.bridge(house, leg, call.offer.id)
+    except party.HAS_LEFT:
         await leg.until(asyncio.sleep(0))  # it was the caller who left: that raises
         back = await _put_back(house, call, "hung_up_at_once")
-        await house.telephony.end_bridge(bridge_id(call.offer.id))
+        await house.telephony.end_bridge(party.bridge_id(call.offer.id))
         await house.telephony.park(leg, house.site.queue(call.queue).music)
         return back
     return await _store_connection(house, call)
-
-
-async def _bridge(house: House, leg: Leg, call: Call) -> None:
-    agent_leg = await house.telephony.adopt(leg_id(call.offer.id))
-    await house.telephony.connect(bridge_id(call.offer.id), [leg, agent_leg])
 
 
 async def _put_back(house: House, call: Call, reason: str) -> Call:
@@ -111,7 +93,7 @@ async def _put_back(house: House, call: Call, reason: str) -> Call:
 
     back = await house.store.run(write)
     log.info("agent.missed", agent=call.offer.agent, reason=reason, meaning="rona until they sign in again")
-    await house.telephony.end_leg(leg_id(call.offer.id))
+    await house.telephony.end_leg(party.leg_id(call.offer.id))
     return back
 
 
@@ -136,27 +118,13 @@ async def _store_connection(house: House, call: Call) -> Call:
 
 
 async def join_again(house: House, leg: Leg, call: Call) -> None:
-    """Taken over in mid-talk: the bridge is made whole. If the agent has left meanwhile, ``talk`` ends."""
-    try:
-        await _bridge(house, leg, call)
-    except _AGENT_HAS_LEFT:
-        await leg.until(asyncio.sleep(0))  # it was the caller who left: that raises
+    """Taken over in mid-talk."""
+    await party.bridge_again(house, leg, call.offer.id)
 
 
 async def talk(house: House, leg: Leg, call: Call) -> None:
     """Until the agent hangs up."""
-    try:
-        agent_leg = await house.telephony.adopt(leg_id(call.offer.id))
-        await leg.until(_gone(agent_leg))
-    except _AGENT_HAS_LEFT:
-        await leg.until(asyncio.sleep(0))  # it was the caller who left: that raises
-
-
-async def _gone(leg: Leg) -> None:
-    try:
-        await leg.until(asyncio.Event().wait())
-    except CallEnded:
-        return
+    await party.until_gone(house, leg, call.offer.id)
 
 
 def release(house: House, tx: Tx, call: Call) -> None:

@@ -25,7 +25,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from ivr_engine.callflow import agent
+from ivr_engine.callflow import agent, party
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.journey import journey
 from ivr_engine.domain.calls import Call, EndReason
@@ -225,8 +225,8 @@ def _end(house: House, call_id: str, reason: EndReason, only_of: str | None = No
 
 
 async def _clear_away(house: House, offer_id: str) -> None:
-    await _insist("call.leg_not_ended", lambda: house.telephony.end_leg(agent.leg_id(offer_id)))
-    await _insist("call.bridge_not_ended", lambda: house.telephony.end_bridge(agent.bridge_id(offer_id)))
+    await _insist("call.leg_not_ended", lambda: house.telephony.end_leg(party.leg_id(offer_id)))
+    await _insist("call.bridge_not_ended", lambda: house.telephony.end_bridge(party.bridge_id(offer_id)))
 
 
 async def _insist(trouble: str, do: Callable[[], Awaitable[T]]) -> T:

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.callflow import goodbye, language, menu, play, ways
+from ivr_engine.callflow import goodbye, language, menu, play, transfer, ways
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.ports import Leg, Tx
@@ -18,6 +18,7 @@ CHAPTERS: Final[Mapping[Chapter, Callable[[House, Leg, Call], Awaitable[Call]]]]
     Chapter.PLAYING: play.say,
     Chapter.LANGUAGE: language.choose,
     Chapter.MENU: menu.choose,
+    Chapter.DIALLING: transfer.dial,
 }
 
 
@@ -31,6 +32,8 @@ async def through(house: House, leg: Leg, call: Call) -> Call | EndReason:
     while call.in_flow:
         if call.chapter is Chapter.LEAVING:
             return await goodbye.say(house, leg, call)
+        if call.chapter is Chapter.TRANSFERRED:
+            return await transfer.talk(house, leg, call)
         call = await CHAPTERS[call.chapter](house, leg, call)
     return call
 
@@ -41,7 +44,11 @@ async def _still_there(house: House, call: Call) -> Call:
     if call.visit is None:
         return call
     node = house.site.node(call.visit.flow, call.visit.node)
-    if call.queue or (node is not None and ways.CHAPTER_OF.get(type(node.doing)) is call.chapter):
+    if (
+        call.queue
+        or call.chapter is Chapter.TRANSFERRED
+        or (node is not None and ways.CHAPTER_OF.get(type(node.doing)) is call.chapter)
+    ):
         return call
     log.warning("flow.node_gone", flow=call.visit.flow, node=call.visit.node, meaning="the flow begins anew")
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ivr_engine.domain.calls import Call
+from ivr_engine.domain.numbers import to_e164
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Clock, Line, Prompt, Prompts, Store, Telephony
-from ivr_engine.site.flows import Doing
+from ivr_engine.site.flows import Doing, Transfer
 from ivr_engine.site.models import Site
 
 D = TypeVar("D", bound=Doing)
@@ -43,3 +44,8 @@ class House:
         if node is None or not isinstance(node.doing, kind):
             raise Refused(f"node {call.where.node} of flow {call.where.flow} is no {kind.__name__}")
         return node.doing
+
+    def number_outside(self, transfer: Transfer, call: Call) -> str:
+        """What is dialled for this caller, in E.164; as written where it is no number."""
+        written = transfer.to_dial(call.where.variables)
+        return to_e164(written, self.site.country) or written

@@ -8,22 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
+
+import structlog
 
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter
-from ivr_engine.domain.events import Happening, NodeReached, QueueClosed, QueueEntered
+from ivr_engine.domain.events import (
+    Happening,
+    NodeReached,
+    QueueClosed,
+    QueueEntered,
+    TransferRefused,
+    TransferStarted,
+)
 from ivr_engine.domain.menu import MenuState
+from ivr_engine.domain.numbers import masked
 from ivr_engine.domain.schedules import opening
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Tx
-from ivr_engine.site.flows import ChooseLanguage, Doing, EnterQueue, HangUp, Hours, Menu, Note, Play
+from ivr_engine.site.flows import ChooseLanguage, Doing, EnterQueue, HangUp, Hours, Menu, Note, Play, Transfer
+
+log = structlog.get_logger()
 
 CHAPTER_OF: Final[Mapping[type[Doing], Chapter]] = {
     Play: Chapter.PLAYING,
     ChooseLanguage: Chapter.LANGUAGE,
     Menu: Chapter.MENU,
+    Transfer: Chapter.DIALLING,
     HangUp: Chapter.LEAVING,
 }
 """The chapter of a call at a node where something is heard."""
@@ -61,27 +75,47 @@ def begin(house: House, tx: Tx, call: Call) -> Going:
 
 def go_on(house: House, tx: Tx, call: Call, target: str, *, by_key: bool = False) -> Going:
     """To the node ``target`` of the call's flow, and on from there as long as nothing is heard."""
-    going, visit = Going(call), call.where
+    going = Going(call)
     while True:
-        visit = visit.at(target, house.clock.now())
+        visit = going.call.where.at(target, house.clock.now())
         going = going.then(replace(going.call, visit=visit), NodeReached(visit.flow, target))
         doing = house.site.flows[visit.flow].nodes[target].doing
         if isinstance(doing, EnterQueue):
             return _into_queue(house, tx, going, doing)
-        if isinstance(doing, Hours):
-            target = _by_hours(house, doing)
-            continue
-        if isinstance(doing, Note):
-            visit = visit.noting(doing.variables)
-            going = going.then(_noted(going.call, doing))
+        passed = _passed(house, going, doing)
+        if passed is not None:
+            going, target = passed
+        elif isinstance(doing, ChooseLanguage) and not by_key and kept_language(house, tx, call):
             target = doing.then
-            continue
-        if isinstance(doing, ChooseLanguage) and not by_key and kept_language(house, tx, call):
-            target = doing.then
-            continue
-        if isinstance(doing, Menu):
-            visit = visit.arriving_at_menu()
-        return going.then(going.call.led_to(CHAPTER_OF[type(doing)], visit))
+        else:
+            return _stay(house, going, doing)
+
+
+def _stay(house: House, going: Going, doing: Doing) -> Going:
+    """At a node where something is heard."""
+    call, visit = going.call, going.call.where
+    if isinstance(doing, Transfer):
+        ends_at = house.clock.now() + timedelta(seconds=doing.ring_time)
+        number = house.number_outside(doing, call)
+        return going.then(call.dialling(visit, house.new_id(), ends_at), TransferStarted(number))
+    if isinstance(doing, Menu):
+        visit = visit.arriving_at_menu()
+    return going.then(call.led_to(CHAPTER_OF[type(doing)], visit))
+
+
+def _passed(house: House, going: Going, doing: Doing) -> tuple[Going, str] | None:
+    """On from a node at which nothing is heard; ``None`` for any other."""
+    if isinstance(doing, Hours):
+        return going, _by_hours(house, doing)
+    if isinstance(doing, Note):
+        return going.then(_noted(going.call, doing)), doing.then
+    if isinstance(doing, Transfer):
+        number = doing.to_dial(going.call.where.variables)
+        refused = house.site.why_not_dialled(number)
+        if refused is not None:
+            log.warning("transfer.refused", number=masked(number), reason=refused)
+            return going.then(going.call, TransferRefused(number, refused)), doing.otherwise
+    return None
 
 
 def _by_hours(house: House, hours: Hours) -> str:
@@ -93,7 +127,8 @@ def _by_hours(house: House, hours: Hours) -> str:
 
 def _noted(call: Call, note: Note) -> Call:
     priority = call.priority if note.priority is None else note.priority
-    return replace(call, priority=priority, language=note.language or call.language)
+    visit = call.where.noting(note.variables)
+    return replace(call, priority=priority, language=note.language or call.language, visit=visit)
 
 
 def _into_queue(house: House, tx: Tx, going: Going, entering: EnterQueue) -> Going:

@@ -18,8 +18,9 @@ from ivr_engine.errors import Refused
 class Chapter(StrEnum):
     """``arriving`` claimed, nothing decided yet ·
 
-    in a flow: ``playing`` a prompt · ``language`` the choice of language · ``menu`` · ``leaving`` the last
-    words before the call is hung up ·
+    in a flow: ``playing`` a prompt · ``language`` the choice of language · ``menu`` · ``dialling`` a
+    number outside rings · ``transferred`` caller and that number talk · ``leaving`` the last words before the
+    call is hung up ·
 
     in a queue: ``waiting`` in the line, music ·
     ``announcing`` the position is being said · ``consent`` the consent message or its ten seconds ·
@@ -32,6 +33,8 @@ class Chapter(StrEnum):
     PLAYING = "playing"
     LANGUAGE = "language"
     MENU = "menu"
+    DIALLING = "dialling"
+    TRANSFERRED = "transferred"
     LEAVING = "leaving"
     WAITING = "waiting"
     ANNOUNCING = "announcing"
@@ -43,7 +46,16 @@ class Chapter(StrEnum):
     ENDED = "ended"
 
 
-_IN_FLOW = frozenset({Chapter.PLAYING, Chapter.LANGUAGE, Chapter.MENU, Chapter.LEAVING})
+_IN_FLOW = frozenset(
+    {
+        Chapter.PLAYING,
+        Chapter.LANGUAGE,
+        Chapter.MENU,
+        Chapter.DIALLING,
+        Chapter.TRANSFERRED,
+        Chapter.LEAVING,
+    }
+)
 _WAITING = frozenset({Chapter.WAITING, Chapter.ANNOUNCING, Chapter.CONSENT, Chapter.THANKING})
 _IN_LINE = _WAITING | {Chapter.RINGING}
 
@@ -58,6 +70,8 @@ class EndReason(StrEnum):
     GONE_DURING_OUTAGE = "gone_during_outage"
     QUEUE_REMOVED = "queue_removed"
     ENDED_BY_STAFF = "ended_by_staff"
+    TRANSFER_OVER = "transfer_over"
+    """Whoever the caller was transferred to hung up."""
     SAID_GOODBYE = "said_goodbye"
     """The flow ended the call, or its queue was closed."""
 
@@ -105,9 +119,9 @@ class Call:
 
     @property
     def state(self) -> str:
-        """What people call it: arriving, menu, waiting, ringing, talking, ended."""
+        """What people call it: arriving, menu, transferred, waiting, ringing, talking, ended."""
         if self.in_flow:
-            return Chapter.MENU
+            return Chapter.TRANSFERRED if self.chapter is Chapter.TRANSFERRED else Chapter.MENU
         if self.chapter in _WAITING:
             return Chapter.WAITING
         return Chapter.TALKING if self.chapter is Chapter.CONNECTING else self.chapter
@@ -161,7 +175,17 @@ class Call:
         """On to a chapter of a flow. Refused once the caller is in a line, with an agent, or gone."""
         if self.chapter is not Chapter.ARRIVING and not self.in_flow:
             raise Refused(f"call {self.id} is {self.chapter}, not in a flow")
-        return replace(self, chapter=chapter, visit=visit)
+        return replace(self, chapter=chapter, visit=visit, offer_id=None, offer_ends_at=None)
+
+    def transferred(self, now: datetime) -> Call:
+        """Whoever was dialled has answered."""
+        if self.chapter is not Chapter.DIALLING:
+            raise Refused(f"call {self.id} is {self.chapter}, not dialling")
+        return replace(self, chapter=Chapter.TRANSFERRED, offer_ends_at=None, answered_at=now)
+
+    def dialling(self, visit: Visit, offer_id: str, ends_at: datetime) -> Call:
+        """A number outside is to be rung; ``offer_id`` names the leg, as an agent's."""
+        return replace(self.led_to(Chapter.DIALLING, visit), offer_id=offer_id, offer_ends_at=ends_at)
 
     def entered(self, now: datetime, first_announcement_s: float) -> Call:
         """Into the line; a second entry keeps the first one's place."""

@@ -49,6 +49,32 @@ class LanguageChosen:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferRefused:
+    """``reason`` as in ``domain.dialling.NotDialled``."""
+
+    number: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferStarted:
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFailed:
+    """``reason`` as in ``ports.DialResult``."""
+
+    number: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallTransferred:
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class QueueClosed:
     """The caller was led to a queue outside its hours."""
 
@@ -162,6 +188,10 @@ Happening = (
     | NothingPressed
     | MenuGivenUp
     | LanguageChosen
+    | TransferRefused
+    | TransferStarted
+    | TransferFailed
+    | CallTransferred
     | QueueClosed
     | QueueEntered
     | PositionAnnounced

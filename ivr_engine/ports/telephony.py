@@ -80,8 +80,11 @@ class Telephony(Protocol):
         """Put the leg where music of class ``music`` plays by itself, also without an engine."""
         ...
 
-    async def dial(self, phone: str, *, leg_id: str, caller: str | None, timeout_s: float) -> Leg:
-        """Start ringing the phone account ``phone``; ``leg_id`` is the id the new leg gets.
+    async def dial(
+        self, phone: str, *, leg_id: str, caller: str | None, timeout_s: float, trunk: str | None = None
+    ) -> Leg:
+        """Start ringing the phone account ``phone`` or, with a ``trunk``, the number ``phone`` (E.164)
+        through it; ``leg_id`` is the id the new leg gets, ``caller`` what the other side is shown.
 
         The telephone system itself stops ringing after ``timeout_s``. Raises ``Rejected`` when the
         phone is not reachable.

@@ -163,7 +163,10 @@ class SimTelephony:
         except NotInStasis:
             raise CallMoved from None
 
-    async def dial(self, phone: str, *, leg_id: str, caller: str | None, timeout_s: float) -> Leg:
+    async def dial(
+        self, phone: str, *, leg_id: str, caller: str | None, timeout_s: float, trunk: str | None = None
+    ) -> Leg:
+        """Outside phones are known by their numbers, whatever the trunk."""
         known = self._legs.get(leg_id)
         leg = known or self._legs.setdefault(leg_id, SimLeg(leg_id, self))
         try:

@@ -31,6 +31,12 @@ _PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
     schedules.DAYS_PATTERN: ("is not a day of the week", "write it like mon, or mon-fri"),
     schedules.DATE_PATTERN: ("is not a date", "write it like 12-24 (every year), or 2026-12-24"),
     schedules.ZONE_PATTERN: ("is not a time zone", "write it like Europe/Berlin"),
+    values.OUTSIDE_PATTERN: (
+        "is neither an international phone number nor a {variable}",
+        "write it with + and country code, without blanks: +4915112345678",
+    ),
+    values.PREFIX_PATTERN: ("is not the beginning of an international number", "write it like +49"),
+    values.TRUNK_PATTERN: ("is not the name of an endpoint", "name one of pjsip.conf"),
     values.KEY_PATTERN: ("is not a key", "write one of 0 to 9, '*' or '#' (these two in quotes)"),
     values.DIALLED_PATTERN: ("cannot be dialled", "use digits, * and #, optionally + first, at most 20"),
 }

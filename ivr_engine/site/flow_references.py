@@ -4,10 +4,12 @@ presses nothing."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import Final
 
+from ivr_engine.domain.dialling import NotDialled
 from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import nearest
-from ivr_engine.site.flows import Flow, Menu, Node
+from ivr_engine.site.flows import Flow, Menu, Node, Transfer
 from ivr_engine.site.models import Site
 from ivr_engine.site.schedules import mistakes
 from ivr_engine.site.tree import Node as Tree
@@ -101,11 +103,35 @@ def _names(site: Site, name: str, flow: Flow, tree: Tree) -> Iterator[ConfigErro
             what = f"node '{node}' leads into the unknown queue '{settings.queue.name}'"
             remedy = nearest(settings.queue.name, site.queues)
             yield _error(tree, name, (*at, "queue", "name"), what, remedy)
+        if settings.transfer is not None:
+            yield from _transfer(site, tree, name, node, settings.transfer)
         for where, language in _languages(settings):
             if language not in site.languages:
                 what = f"node '{node}': language '{language}' is not one of the site's"
                 remedy = f"{nearest(language, site.languages)} Else add it to 'languages'"
                 yield _error(tree, name, (*at, *where), what, remedy)
+
+
+def _transfer(site: Site, tree: Tree, flow: str, node: str, transfer: Transfer) -> Iterator[ConfigError]:
+    path = ("nodes", node, "transfer")
+    if site.transfers is None:
+        what = f"node '{node}' transfers to a number outside, but the site has no trunk"
+        yield _error(tree, flow, path, what, "add 'transfers:' with 'trunk' and 'allow' to one of the files")
+    elif not transfer.number.startswith("{"):
+        reason = site.why_not_dialled(transfer.number)
+        if reason is not None:
+            what = f"node '{node}': {shown(transfer.number)} {_REASONS[reason]}"
+            allow = reason is NotDialled.NOT_ALLOWED
+            remedy = "add its beginning to 'transfers.allow'" if allow else "name another number"
+            yield _error(tree, flow, (*path, "number"), what, remedy)
+
+
+_REASONS: Final = {
+    NotDialled.NO_NUMBER: "is not a number that exists",
+    NotDialled.EMERGENCY: "is an emergency number, which is never dialled",
+    NotDialled.PREMIUM: "is a premium number, which is never dialled",
+    NotDialled.NOT_ALLOWED: "is not allowed to be dialled",
+}
 
 
 def _languages(node: Node) -> Iterator[tuple[Path, str]]:

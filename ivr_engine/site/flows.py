@@ -12,7 +12,16 @@ from typing import Annotated
 from pydantic import Field
 
 from ivr_engine.domain.menu import MenuRules
-from ivr_engine.site.values import Key, Language, Name, PositiveSeconds, Priority, PromptName, Settings
+from ivr_engine.site.values import (
+    Key,
+    Language,
+    Name,
+    Outside,
+    PositiveSeconds,
+    Priority,
+    PromptName,
+    Settings,
+)
 
 Tries = Annotated[int, Field(ge=0, le=20)]
 Value = Annotated[str, Field(max_length=200)]
@@ -123,6 +132,24 @@ class Note(Settings):
         yield Way(("then",), self.then)
 
 
+class Transfer(Settings):
+    """To a number outside, through the site's trunk; the caller hears music until it is answered."""
+
+    number: Outside
+    """In E.164, or ``{name}`` of a variable. Checked against ``transfers`` whenever it is dialled."""
+    ring_time: PositiveSeconds = 30.0
+    music: Name = "default"
+    otherwise: Name
+    """When it may not be dialled, is busy, or does not answer."""
+
+    def ways(self) -> Iterator[Way]:
+        yield Way(("otherwise",), self.otherwise)
+
+    def to_dial(self, variables: Mapping[str, str]) -> str:
+        """The number, which nobody has checked yet."""
+        return variables.get(self.number[1:-1], "") if self.number.startswith("{") else self.number
+
+
 class EnterQueue(Settings):
     """Into the line of a queue: the end of the flow."""
 
@@ -146,7 +173,7 @@ class HangUp(Settings):
         yield from ()
 
 
-Doing = Play | ChooseLanguage | Menu | Hours | Note | EnterQueue | HangUp
+Doing = Play | ChooseLanguage | Menu | Hours | Note | Transfer | EnterQueue | HangUp
 
 
 class Node(Settings):
@@ -157,6 +184,7 @@ class Node(Settings):
     menu: Menu | None = None
     hours: Hours | None = None
     set: Note | None = None
+    transfer: Transfer | None = None
     queue: EnterQueue | None = None
     hang_up: HangUp | None = None
 

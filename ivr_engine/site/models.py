@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from ivr_engine.domain.consent import OfferRules
+from ivr_engine.domain.dialling import NotDialled, why_not_dialled
 from ivr_engine.domain.schedules import opening
 from ivr_engine.errors import QueueRemoved
 from ivr_engine.site.flows import Flow, Node
@@ -25,11 +26,13 @@ from ivr_engine.site.values import (
     Language,
     Name,
     PositiveSeconds,
+    Prefix,
     Priority,
     PromptName,
     Seconds,
     Settings,
     SmsText,
+    Trunk,
 )
 
 POSITIONS: Final = 20
@@ -94,6 +97,17 @@ class AgentSettings(Settings):
     queues: frozenset[Name]
 
 
+class Transfers(Settings):
+    """Dialling outside. Emergency and premium numbers are never dialled, whatever is allowed here."""
+
+    trunk: Trunk
+    """The endpoint in Asterisk's pjsip.conf that numbers are dialled through."""
+    allow: Annotated[tuple[Prefix, ...], Field(min_length=1)]
+    """Beginnings of numbers: ``+49`` for a country, a whole number for that one alone."""
+    caller_id: E164 | None = None
+    """What the other side is shown; not given: the caller's number."""
+
+
 class SmsSettings(Settings):
     provider: Literal["simulator", "twilio"] = "simulator"
     sender: E164
@@ -114,6 +128,7 @@ class Site(Settings):
     sms: SmsSettings
     numbers: dict[Dialled, Number]
     queues: dict[Name, Queue]
+    transfers: Transfers | None = None
     schedules: dict[Name, ScheduleSettings] = Field(default_factory=dict)
     flows: dict[Name, Flow] = Field(default_factory=dict)
     agents: dict[Name, AgentSettings] = Field(default_factory=dict)
@@ -129,6 +144,11 @@ class Site(Settings):
         """``None`` when the configuration has no such node (any more)."""
         found = self.flows.get(flow)
         return found and found.nodes.get(name)
+
+    def why_not_dialled(self, number: str) -> NotDialled | None:
+        """Whether calls may be transferred to that number, and if not, why."""
+        allowed = self.transfers.allow if self.transfers is not None else ()
+        return why_not_dialled(number, self.country, allowed)
 
     def is_open(self, queue: str, now: datetime) -> bool:
         """Whether callers are let into the queue at ``now``."""

@@ -12,6 +12,9 @@ PROMPT_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,39}(\.[a-z0-9]{1,10})?$"
 E164_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
 COUNTRY_PATTERN: Final = r"^[A-Z]{2}$"
 DIALLED_PATTERN: Final = r"^\+?[0-9*#]{1,20}$"
+OUTSIDE_PATTERN: Final = r"^(\+[1-9][0-9]{6,14}|\{[a-z][a-z0-9_-]{0,39}\})$"
+PREFIX_PATTERN: Final = r"^\+[1-9][0-9]{0,14}$"
+TRUNK_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,78}$"
 KEY_PATTERN: Final = r"^[0-9*#]$"
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -22,6 +25,9 @@ PromptName = Annotated[str, Field(pattern=PROMPT_PATTERN)]
 E164 = Annotated[str, Field(pattern=E164_PATTERN)]
 Country = Annotated[str, Field(pattern=COUNTRY_PATTERN)]
 Dialled = Annotated[str, Field(pattern=DIALLED_PATTERN)]
+Outside = Annotated[str, Field(pattern=OUTSIDE_PATTERN)]
+Prefix = Annotated[str, Field(pattern=PREFIX_PATTERN)]
+Trunk = Annotated[str, Field(pattern=TRUNK_PATTERN)]
 Key = Annotated[str, Field(pattern=KEY_PATTERN)]
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 Priority = Annotated[int, Field(ge=-1000, le=1000)]

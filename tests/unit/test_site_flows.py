@@ -75,6 +75,30 @@ def test_an_error(folder: Path, replace: str, by: str, line: str | None, what: s
         assert line in (folder / "config/flows.yaml").read_text().splitlines()[found[0].line - 1]
 
 
+@pytest.mark.parametrize(
+    ("number", "what"),
+    [
+        ("+4930901820", None),
+        ("+498912345678", "is not allowed to be dialled"),
+        ("+499001234567", "is a premium number"),
+        ("+4911000000", "is not a number that exists"),
+        ("030901820", "is neither an international phone number"),
+    ],
+)
+def test_where_a_transfer_may_go(folder: Path, number: str, what: str | None) -> None:
+    (folder / "config/trunk.yaml").write_text("transfers: {trunk: outside, allow: [+4930]}\n")
+    node = f"transfer:\n          number: {number}\n          otherwise: operator"
+    found = problems(folder, "queue:\n          name: sales", node)
+    errors = [p.what for p in found if p.severity is Severity.ERROR]
+    assert errors == [] if what is None else what in errors[0]
+
+
+def test_a_transfer_needs_a_trunk(folder: Path) -> None:
+    node = "transfer: {number: +4930901820, otherwise: operator}"
+    found = problems(folder, "queue:\n          name: sales", node)
+    assert any("the site has no trunk" in p.what for p in found)
+
+
 def test_a_key_given_twice_in_one_menu(folder: Path) -> None:
     found = problems(folder, "            9: open-now", "            2: open-now")
     assert "given twice" in found[0].what
