@@ -26,6 +26,9 @@ from ivr_engine.site.tree import Node, shown
 _WITHDRAWAL: Final = {
     "en": ("withdraw", "stop", "opt out", "revoke"),
     "de": ("widerruf", "stopp", "stop", "abmeld"),
+    "it": ("revoca", "stop", "annulla"),
+    "es": ("revoca", "stop", "baja"),
+    "fr": ("retirer", "stop", "rétract", "désabonn"),
 }
 
 

@@ -26,6 +26,10 @@ _KEYS: Final = "0123456789*#"
 _KEY_WORDS: Final[Mapping[str, str]] = {
     "en": "zero one two three four five six seven eight nine star hash",
     "de": "null eins zwei drei vier fünf sechs sieben acht neun stern raute",
+    # Where the word for 1 is an article too, only the digit counts.
+    "it": "zero 1 due tre quattro cinque sei sette otto nove asterisco cancelletto",
+    "es": "cero uno dos tres cuatro cinco seis siete ocho nueve asterisco almohadilla",
+    "fr": "zéro 1 deux trois quatre cinq six sept huit neuf étoile dièse",
 }
 
 

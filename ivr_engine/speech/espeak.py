@@ -16,6 +16,9 @@ DEADLINE_S: Final = 30.0
 _VOICES: Final[Mapping[str, tuple[str, int]]] = {
     "en": ("en-us", 155),
     "de": ("de", 145),
+    "it": ("it", 150),
+    "es": ("es", 150),
+    "fr": ("fr-fr", 150),
 }
 """Voice and words a minute; German words are longer. Other languages: their own name, the default pace."""
 _DEFAULT_PACE: Final = 150

@@ -254,9 +254,9 @@ def test_a_queues_own_prompt_is_needed_in_every_language(folder: Folder) -> None
         "    label: Express\n    prompts: {consent: sms-offer}\n",
     )
     assert [p.what for p in folder.check()] == [
-        f"language '{code}' has no prompt 'sms-offer'" for code in ("de", "en")
+        f"language '{code}' has no prompt 'sms-offer'" for code in ("de", "en", "es", "fr", "it")
     ]
-    for language in ("de", "en"):
+    for language in ("de", "en", "es", "fr", "it"):
         with (folder.prompts / language / "texts.yaml").open("a") as file:
             file.write("sms-offer: Press two to stop this.\n")
     assert {p.what for p in folder.check()} == {

@@ -116,7 +116,7 @@ def test_a_dead_end(folder: Path) -> None:
     [
         ("2: order-status\n", "", "nobody comes to the node 'order-status'"),
         ("9: open-now", "7: open-now", "'main_menu' does not name the key 7"),
-        ("{1: en, 2: de}", "{1: en, 3: de}", "'choose_language' does not name the key 3"),
+        ("2: de, 3: it", "3: de, 2: it", "'choose_language' does not name the key 3"),
     ],
 )
 def test_a_warning(folder: Path, replace: str, by: str, what: str) -> None:

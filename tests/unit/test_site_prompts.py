@@ -114,9 +114,29 @@ def test_every_prompt_of_every_language_is_in_the_book(prompts: Path, sounds: Pa
     assert book.audio_hash("de", "consent") != book.audio_hash("en", "consent")
 
 
+@pytest.mark.parametrize(
+    ("language", "first", "fifth", "more"),
+    [
+        ("de", "als Nächstes", "an Position 5 der", "mindestens 20 Anrufer"),
+        ("it", "la prima in attesa", "la numero 5 in attesa", "almeno 20 chiamate"),
+        ("es", "la siguiente", "el lugar 5 en la cola", "al menos 20 llamadas"),
+        ("fr", "le prochain", "en position 5 dans la file", "au moins 20 appels"),
+    ],
+)
+def test_places_in_line_in_every_language(
+    prompts: Path, language: str, first: str, fifth: str, more: str
+) -> None:
+    lines, errors = read_texts(SITE, prompts)
+    texts = {line.name: line.text for line in lines if line.language == language}
+    assert errors == []
+    assert first in texts["position.1"]
+    assert fifth in texts["position.5"]
+    assert more in texts["position.more"]
+
+
 def test_a_language_that_is_gone_speaks_the_default_one(prompts: Path, sounds: Path) -> None:
     book = render(SITE, prompts, sounds, Beeps())
-    assert book.get("fr", "goodbye") == book.get("en", "goodbye")
+    assert book.get("nl", "goodbye") == book.get("en", "goodbye")
     with pytest.raises(KeyError):
         book.get("en", "godbye")
 
@@ -345,7 +365,7 @@ def test_a_queue_with_words_of_its_own(prompts: Path, sounds: Path) -> None:
         "express": SITE.queue("express").model_copy(update={"prompts": {"consent": "consent-express"}}),
     }
     site: Site = SITE.model_copy(update={"queues": queues})
-    for language in ("en", "de"):
+    for language in site.languages:
         with (prompts / language / "texts.yaml").open("a") as file:
             file.write("consent-express: 1 {brand} 2\n")
     book = render(site, prompts, sounds, Beeps())

@@ -1,0 +1,90 @@
+"""Flows on a real Asterisk: an engine killed in a menu, and callers transferred outside.
+
+The menus themselves are among the branches of ``test_journey_live``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.stack import Asterisk
+from tests.integration.engine import House, example_site, with_queue
+from tests.integration.test_crash_live import staged
+from tests.sipp.ears import MUSIC
+from tests.sipp.stage import Caller, both_hear_each_other
+
+OUTSIDE = "+4930901820"
+AGENT = "outside-1"
+"""The account whose endpoint stands in for a trunk."""
+
+
+@pytest.fixture(scope="module")
+def house(asterisk: Asterisk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    site = example_site()
+    with_queue(site, "outside", "7300", agents=1)
+    site["transfers"] = {"trunk": AGENT, "allow": ["+4930"]}
+    nodes: dict[str, Any] = {
+        "out": {"transfer": {"number": OUTSIDE, "ring_time": 5, "otherwise": "bye"}},
+        "bye": {"hang_up": {}},
+    }
+    site["flows"]["out"] = {"start": "out", "nodes": nodes}
+    site["numbers"]["7301"] = {"flow": "out"}
+    with House(asterisk, tmp_path_factory.mktemp("flows") / "house", site) as house:
+        yield house
+
+
+async def _in_sales_menu(caller: Caller) -> None:
+    await caller.hears("choose_language")
+    await caller.presses("1")
+    await caller.hears("main_menu")
+    await caller.presses("2")
+    await caller.hears("sales_menu")
+
+
+async def test_killed_in_a_menu_the_menu_goes_on(house: House, tmp_path: Path) -> None:
+    async with staged(house, tmp_path, "100") as stage, stage.caller("wait") as caller:
+        await _in_sales_menu(caller)
+        house.kill_engine()
+        await asyncio.to_thread(house.start_engine)
+        await caller.hears("sales_menu", within=10)
+        await caller.call_is(state="menu", node="sales-menu")
+        await caller.presses("*")
+        await caller.hears("main_menu")
+        await caller.presses("2")
+        await caller.hears("sales_menu")
+        await caller.presses("1")
+        await caller.hears(MUSIC, within=3)
+        await caller.call_is(state="waiting", queue="sales")
+        await caller.hangs_up()
+
+
+async def test_transferred_to_a_number_outside(house: House, tmp_path: Path) -> None:
+    async with (
+        staged(house, tmp_path, "7301") as stage,
+        stage.phone("agent-hangs-up", AGENT) as outside,
+        stage.caller("wait") as caller,
+    ):
+        await outside.answers()
+        await caller.call_is(state="transferred")
+        await both_hear_each_other(caller, outside)
+        await outside.hangs_up()
+        await caller.is_hung_up_on(within=10)
+        await caller.call_is(state="ended", end_reason="transfer_over")
+
+
+async def test_nobody_answers_outside(house: House, tmp_path: Path) -> None:
+    async with (
+        staged(house, tmp_path, "7301") as stage,
+        stage.phone("agent-no-answer", AGENT) as outside,
+        stage.caller("wait") as caller,
+    ):
+        await outside.rings()
+        await caller.hears(MUSIC)
+        await caller.hears("goodbye", within=10)
+        await outside.stops_ringing()
+        await caller.is_hung_up_on(within=10)
