@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scripts.stack import Asterisk
 from scripts.stack.fallback import fallback_sounds
@@ -51,6 +52,7 @@ def house(asterisk: Asterisk, tmp_path_factory: pytest.TempPathFactory) -> Itera
     )
     with_queue(site, "stopping", "7201", agents=1)
     with_queue(site, "faulty", "7202")
+    with_queue(site, "closing", "7203")
     folder = tmp_path_factory.mktemp("crash")
     prompts = short_prompts(folder / "prompts", consent=CONSENT, sms_sent="Thank you. Look at your phone.")
     with House(asterisk, folder / "house", site, prompts=prompts, program=(str(FAULTY),)) as house:
@@ -177,6 +179,29 @@ async def test_a_bug_in_a_call_sends_the_caller_to_the_fallback_and_back(
         assert kinds.count("call_fell_back") == 1, kinds
         assert caller.ear.longest(SILENCE, NOTHING) < MOST_SILENCE_S, caller.ear.story()
         await caller.hangs_up()
+
+
+async def test_a_queue_taken_out_while_a_caller_waits_in_it(house: House, tmp_path: Path) -> None:
+    async with staged(house, tmp_path, "7203") as stage, stage.caller("led") as caller:
+        await caller.hears(MUSIC)
+        await caller.call_is(state="waiting")
+        file = house.config / "site.yaml"
+        before = file.read_text()
+        site = yaml.load(before, yaml.BaseLoader)
+        del site["queues"]["closing"], site["numbers"]["7203"]
+        await asyncio.to_thread(house.stop_engine)
+        try:
+            file.write_text(yaml.safe_dump(site, allow_unicode=True))
+            await asyncio.to_thread(house.start_engine)
+            await caller.hears("apology", whole=True)
+            await caller.is_hung_up_on()
+            await caller.call_is(state="ended", end_reason="queue_removed")
+            assert "fallback/wait" not in caller.ear.heard(), caller.ear.story()
+            assert house.log().count("call.queue_removed") == 1
+        finally:
+            file.write_text(before)
+            await asyncio.to_thread(house.stop_engine)
+            await asyncio.to_thread(house.start_engine)
 
 
 async def test_killed_while_a_phone_rings_and_while_two_talk(house: House, tmp_path: Path) -> None:
