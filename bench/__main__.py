@@ -12,9 +12,10 @@ from scripts.stack.system import become_root
 
 def main() -> NoReturn:
     try:
-        packages.install(
-            {*packages.ENVIRONMENT, *packages.SPEECH, *packages.CALLERS, *packages.for_asterisk()}
-        )
+        wanted = {*packages.ENVIRONMENT, *packages.SPEECH, *packages.CALLERS, *packages.for_asterisk()}
+        if "--database" in sys.argv:
+            wanted.update(packages.DATABASES)
+        packages.install(wanted)
         python = venv.ensure("run")
         become_root()
     except StackError as error:

@@ -2,7 +2,8 @@
 
 Each call hears the consent message, presses 1 after a second, hears "sent" and hangs up after five
 seconds. In the run with the engine the answer is stored with its proof, the SMS is written durably, sent to
-the simulator, and its status comes back by webhook; all of that is in the engine's CPU time.
+the simulator, and its status comes back by webhook; all of that is in the engine's CPU time. What PostgreSQL
+uses, where the engine stores in it, is a row of its own.
 """
 
 from __future__ import annotations
@@ -16,27 +17,30 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, LiteralString, Protocol
 
+import psycopg
 from rich.console import Console
 from rich.table import Table
 
 from bench import load
-from bench.process import Used, machine_busy, used
+from bench.process import Used, family_cpu_s, machine_busy, used
 from bench.report import write
 from bench.wire import Reaction, Wire
 from scripts.stack import Asterisk, Ports
 from tests.integration.engine import House, example_site
+from tests.postgresql import Server
 from tests.sipp.stage import sound_files
 
 NUMBER: Final = "710"
 """Queue ``express``: the consent message at once."""
 PLAIN: Final = "720"
 WARM_UP: Final = 50
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
 SETTLED_S: Final = 60.0
 BUSY: Final = 0.5
 """Load average above which the numbers say more about the machine than about the program."""
@@ -68,6 +72,8 @@ class EngineRun(Run):
     engine_ms: float
     engine_peak_mb: float
     simulator_ms: float
+    database_ms: float | None
+    """What PostgreSQL used; ``None`` with SQLite, which is part of the engine."""
     allowed: int
     sms_delivered: int
     sms_in_ledger: int
@@ -86,14 +92,17 @@ def main() -> int:
             every = range(1, wanted.calls + 1)
             wire = Wire(ports.http, {load.caller(call): callers.of_call(call) for call in every})
             wire.start()
-            with House(asterisk, folder / "house", example_site()) as house:
+            with (
+                _database(wanted.database) as database,
+                House(asterisk, folder / "house", example_site(), database_url=database.url) as house,
+            ):
                 _plain_dialplan(asterisk, house)
                 dial = functools.partial(load.run, folder, callers, sip_port=ports.sip, rate=wanted.rate)
                 plain = _plain(asterisk, wire, dial, wanted.calls)
-                engine = _engine(asterisk, house, wire, dial, wanted.calls)
+                engine = _engine(asterisk, house, database, wire, dial, wanted.calls)
     rows = _rows(wanted, plain, engine)
     _show(rows)
-    if not wanted.no_file:
+    if not wanted.no_file and wanted.database == SQLITE:
         write(rows, machine=machine, calls=wanted.calls, rate=wanted.rate, warm_up=WARM_UP)
     whole = engine.allowed == engine.sms_delivered == engine.sms_in_ledger == engine.keys
     return 0 if whole and not plain.outcome.failed + engine.outcome.failed else 1
@@ -104,7 +113,34 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--rate", type=int, default=50, help="calls a second (50)")
     parser.add_argument("--no-file", action="store_true", help="do not write docs/benchmarks.md")
+    parser.add_argument(
+        "--database",
+        choices=(SQLITE, POSTGRESQL),
+        default=SQLITE,
+        help="what the engine stores in (sqlite); for postgresql a server is made, and no file is written",
+    )
     return parser.parse_args()
+
+
+@dataclass(frozen=True)
+class Database:
+    """``url`` is empty for SQLite; ``pid``: the server's."""
+
+    url: str = ""
+    pid: int | None = None
+
+    def cpu_s(self) -> float:
+        return 0.0 if self.pid is None else family_cpu_s(self.pid)
+
+
+@contextmanager
+def _database(kind: str) -> Generator[Database]:
+    """A server as in production: what is committed is on the disk."""
+    if kind == SQLITE:
+        yield Database()
+        return
+    with Server(fsync="on", full_page_writes="on") as server, server.database() as url:
+        yield Database(url, server.pid)
 
 
 def _plain_dialplan(asterisk: Asterisk, house: House) -> None:
@@ -139,7 +175,9 @@ def _share(before: tuple[float, float]) -> float:
     return (now[0] - before[0]) / (now[1] - before[1])
 
 
-def _engine(asterisk: Asterisk, house: House, wire: Wire, dial: Dial, calls: int) -> EngineRun:
+def _engine(
+    asterisk: Asterisk, house: House, database: Database, wire: Wire, dial: Dial, calls: int
+) -> EngineRun:
     _say("engine")
     assert house.engine is not None
     assert house.simulator is not None
@@ -148,11 +186,11 @@ def _engine(asterisk: Asterisk, house: House, wire: Wire, dial: Dial, calls: int
     _settle(house)
     warm = _counts(house)
     wire.forget()
-    before, machine = [used(pid) for pid in pids], machine_busy()
+    before, machine, stored = [used(pid) for pid in pids], machine_busy(), database.cpu_s()
     outcome = dial(number=NUMBER, calls=calls)
     busy = _share(machine)
     _settle(house)
-    after = [used(pid) for pid in pids]
+    after, stored = [used(pid) for pid in pids], database.cpu_s() - stored
     wire.stop()
     counts = [now - then for now, then in zip(_counts(house), warm, strict=True)]
     asterisk_ms, engine_ms, simulator_ms = (
@@ -167,6 +205,7 @@ def _engine(asterisk: Asterisk, house: House, wire: Wire, dial: Dial, calls: int
         engine_ms=engine_ms,
         engine_peak_mb=after[1].peak_mb,
         simulator_ms=simulator_ms,
+        database_ms=stored * 1000 / calls if database.pid is not None else None,
         allowed=counts[0],
         sms_delivered=counts[1],
         sms_in_ledger=counts[2],
@@ -186,18 +225,26 @@ def _settle(house: House) -> None:
 
 
 def _open_work(house: House) -> int:
-    calls = _count(house, "SELECT count(*) FROM calls WHERE ended_at IS NULL")
-    return calls + _count(house, "SELECT count(*) FROM messages WHERE status != 'delivered'")
+    calls = _stored(house, "SELECT count(*) FROM calls WHERE ended_at IS NULL")
+    return calls + _stored(house, "SELECT count(*) FROM messages WHERE status != 'delivered'")
 
 
 def _counts(house: House) -> tuple[int, int, int]:
-    allowed = _count(house, "SELECT count(*) FROM consents WHERE outcome = 'allowed'")
-    delivered = _count(house, "SELECT count(*) FROM messages WHERE status = 'delivered'")
-    ledger = _count(house, "SELECT count(*) FROM messages", file="simulator.sqlite3")
+    allowed = _stored(house, "SELECT count(*) FROM consents WHERE outcome = 'allowed'")
+    delivered = _stored(house, "SELECT count(*) FROM messages WHERE status = 'delivered'")
+    ledger = _in_file(house, "SELECT count(*) FROM messages", "simulator.sqlite3")
     return allowed, delivered, ledger
 
 
-def _count(house: House, query: str, *, file: str = "ivr.db") -> int:
+def _stored(house: House, query: LiteralString) -> int:
+    if not house.database_url:
+        return _in_file(house, query, "ivr.db")
+    with psycopg.connect(house.database_url) as connection:
+        [count] = connection.execute(query).fetchone() or (0,)
+        return int(count)
+
+
+def _in_file(house: House, query: str, file: str) -> int:
     with closing(sqlite3.connect(f"file:{house.state / file}?mode=ro", uri=True, timeout=10)) as database:
         return int(database.execute(query).fetchone()[0])
 
@@ -218,6 +265,7 @@ def _rows(wanted: argparse.Namespace, plain: Run, engine: EngineRun) -> list[tup
         ("keys on the wire", str(plain.keys), str(engine.keys)),
         ("machine busy while the calls came", f"{plain.busy:.0%}", f"{engine.busy:.0%}"),
         ("engine CPU a call", "-", f"{engine.engine_ms:.2f} ms"),
+        *([("PostgreSQL CPU a call", "-", f"{engine.database_ms:.2f} ms")] if engine.database_ms else []),
         ("Asterisk CPU a call", f"{plain.asterisk_ms:.2f} ms", f"{engine.asterisk_ms:.2f} ms"),
         ("engine against Asterisk, same run", "-", f"{engine.engine_ms / engine.asterisk_ms:.0%}"),
         ("key's end packet → PlaybackFinished, p50 / p99", "-", stopped),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,27 @@ class Used:
 
 
 def used(pid: int) -> Used:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _fields(pid)
     status = Path(f"/proc/{pid}/status").read_text()
     peak = re.search(r"VmHWM:\s+(\d+) kB", status)
     return Used((int(fields[11]) + int(fields[12])) * _TICK_S, int(peak[1]) / 1024 if peak else 0.0)
+
+
+def family_cpu_s(pid: int) -> float:
+    """CPU seconds of a process and its children, of those too that have ended."""
+    own = _fields(pid)
+    ticks = sum(map(int, own[11:15]))
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # it has just ended: its parent has its ticks now
+                fields = _fields(int(entry.name))
+                ticks += int(fields[11]) + int(fields[12]) if int(fields[1]) == pid else 0
+    return ticks * _TICK_S
+
+
+def _fields(pid: int) -> list[str]:
+    """Of ``/proc/…/stat``, from the third on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def machine_busy() -> tuple[float, float]:

@@ -81,6 +81,12 @@ class Server:
             process.send_signal(how)
             process.wait(STOPPED_S)
 
+    @property
+    def pid(self) -> int:
+        """Of the process whose children serve the connections."""
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
     def execute(self, statement: Any, database: str = "postgres") -> list[tuple[Any, ...]]:
         """As the admin."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
