@@ -39,7 +39,9 @@ VARIABLES: Final[Mapping[str, str]] = {
     "IVR_SIP_PORT": "where agents' phones reach Asterisk on 127.0.0.1 (5060)",
     "IVR_HTTP_HOST": "address the API listens on (127.0.0.1)",
     "IVR_HTTP_PORT": "its port (8080)",
-    "IVR_DATABASE_URL": "postgresql://user:password@host/name?sslmode=verify-full (SQLite in the state folder)",
+    "IVR_DATABASE_URL": (
+        "postgresql://user:password@host/name?sslmode=verify-full (SQLite in the state folder)"
+    ),
     "IVR_API_TOKEN": "the API's token (<state>/secrets/api_token)",
     "IVR_SIMULATOR_URL": "the SMS simulator (http://127.0.0.1:8090)",
     "IVR_SIMULATOR_SECRET": "signs its webhooks (<state>/secrets/simulator_secret)",
