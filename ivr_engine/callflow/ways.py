@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -66,7 +66,8 @@ def begin(house: House, tx: Tx, call: Call) -> Going:
     if number is None:
         raise Refused(f"no number {call.number!r} in the site: add it under numbers")
     if number.flow is None:
-        return _into_line(house, tx, Going(call), number.queue or "")
+        # The place in the line is by arrival: commits of the same moment may overtake each other.
+        return _into_line(house, tx, Going(call), number.queue or "", call.started_at)
     flow = house.site.flows[number.flow]
     visit = Visit(flow=number.flow, node=flow.start, menu=MenuState(house.clock.now()))
     kept = kept_language(house, tx, call)
@@ -138,15 +139,15 @@ def _into_queue(house: House, tx: Tx, going: Going, entering: EnterQueue) -> Goi
         return going.then(further.call, *further.happenings)
     if entering.priority is not None:
         going = going.then(replace(going.call, priority=entering.priority))
-    return _into_line(house, tx, going, entering.name)
+    return _into_line(house, tx, going, entering.name, house.clock.now())
 
 
-def _into_line(house: House, tx: Tx, going: Going, queue: str) -> Going:
+def _into_line(house: House, tx: Tx, going: Going, queue: str, now: datetime) -> Going:
     if not house.site.is_open(queue, house.clock.now()):
         closed = replace(going.call, queue=queue).led_to(Chapter.LEAVING, going.call.visit)
         return going.then(closed, QueueClosed(queue))
     call = replace(going.call, queue=queue)
-    call = call.entered(house.clock.now(), house.site.first_announcement(queue))
+    call = call.entered(now, house.site.first_announcement(queue))
     return going.then(call, QueueEntered(queue, tx.calls.ahead(call) + 1))
 
 
