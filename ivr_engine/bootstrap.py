@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import functools
 import gc
+import os
 import signal
 import sys
 import uuid
@@ -30,6 +31,7 @@ from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
 from ivr_engine.errors import ExternalError
 from ivr_engine.guard import Services
+from ivr_engine.lookup.http import HttpLookup
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaStorer
 from ivr_engine.messaging.outbox import Outbox
@@ -151,6 +153,7 @@ class _Engine:
         self._desk = AgentDesk(
             loaded.site, store, self._clock, self._line, functools.partial(_phone_password, settings.state)
         )
+        self._lookup = HttpLookup(os.environ)
         self._house = House(
             site=loaded.site,
             prompts=loaded.prompts,
@@ -160,6 +163,7 @@ class _Engine:
             line=self._line,
             new_id=_new_id,
             message_queued=self._outbox.wake,
+            lookup=self._lookup,
         )
         self._reception = Reception(self._house)
 
@@ -183,6 +187,7 @@ class _Engine:
                 await _cancelled(held)
         finally:
             await self._provider.close()
+            await self._lookup.close()
         log.info("engine.stopped")
         return self._exit_code
 

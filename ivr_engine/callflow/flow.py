@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.callflow import goodbye, language, menu, play, transfer, ways
+from ivr_engine.callflow import dip, goodbye, language, menu, play, transfer, ways
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.ports import Leg, Tx
@@ -18,6 +18,7 @@ CHAPTERS: Final[Mapping[Chapter, Callable[[House, Leg, Call], Awaitable[Call]]]]
     Chapter.PLAYING: play.say,
     Chapter.LANGUAGE: language.choose,
     Chapter.MENU: menu.choose,
+    Chapter.DIP: dip.ask,
     Chapter.DIALLING: transfer.dial,
 }
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.numbers import to_e164
 from ivr_engine.errors import Refused
-from ivr_engine.ports import Clock, Line, Prompt, Prompts, Store, Telephony
+from ivr_engine.ports import Clock, Line, Lookup, Prompt, Prompts, Store, Telephony
 from ivr_engine.site.flows import Doing, Transfer
 from ivr_engine.site.models import Site
 
@@ -31,6 +31,7 @@ class House:
     line: Line
     new_id: Callable[[], str]
     message_queued: Callable[[], None]
+    lookup: Lookup
 
     def prompt(self, call: Call, name: str) -> Prompt:
         """What is said under ``name`` to this caller: in their language, their queue's own if it has one."""

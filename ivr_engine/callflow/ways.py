@@ -29,7 +29,18 @@ from ivr_engine.domain.schedules import opening
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Tx
-from ivr_engine.site.flows import ChooseLanguage, Doing, EnterQueue, HangUp, Hours, Menu, Note, Play, Transfer
+from ivr_engine.site.flows import (
+    ChooseLanguage,
+    Dip,
+    Doing,
+    EnterQueue,
+    HangUp,
+    Hours,
+    Menu,
+    Note,
+    Play,
+    Transfer,
+)
 
 log = structlog.get_logger()
 
@@ -37,6 +48,7 @@ CHAPTER_OF: Final[Mapping[type[Doing], Chapter]] = {
     Play: Chapter.PLAYING,
     ChooseLanguage: Chapter.LANGUAGE,
     Menu: Chapter.MENU,
+    Dip: Chapter.DIP,
     Transfer: Chapter.DIALLING,
     HangUp: Chapter.LEAVING,
 }

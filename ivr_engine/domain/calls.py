@@ -18,9 +18,9 @@ from ivr_engine.errors import Refused
 class Chapter(StrEnum):
     """``arriving`` claimed, nothing decided yet ·
 
-    in a flow: ``playing`` a prompt · ``language`` the choice of language · ``menu`` · ``dialling`` a
-    number outside rings · ``transferred`` caller and that number talk · ``leaving`` the last words before the
-    call is hung up ·
+    in a flow: ``playing`` a prompt · ``language`` the choice of language · ``menu`` · ``dip`` another
+    system is asked · ``dialling`` a number outside rings · ``transferred`` caller and that number talk ·
+    ``leaving`` the last words before the call is hung up ·
 
     in a queue: ``waiting`` in the line, music ·
     ``announcing`` the position is being said · ``consent`` the consent message or its ten seconds ·
@@ -33,6 +33,7 @@ class Chapter(StrEnum):
     PLAYING = "playing"
     LANGUAGE = "language"
     MENU = "menu"
+    DIP = "dip"
     DIALLING = "dialling"
     TRANSFERRED = "transferred"
     LEAVING = "leaving"
@@ -51,6 +52,7 @@ _IN_FLOW = frozenset(
         Chapter.PLAYING,
         Chapter.LANGUAGE,
         Chapter.MENU,
+        Chapter.DIP,
         Chapter.DIALLING,
         Chapter.TRANSFERRED,
         Chapter.LEAVING,

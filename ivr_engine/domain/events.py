@@ -49,6 +49,14 @@ class LanguageChosen:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedUp:
+    """Another system was asked: ``answered`` or ``failed``. What it said is not repeated here."""
+
+    node: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class TransferRefused:
     """``reason`` as in ``domain.dialling.NotDialled``."""
 
@@ -188,6 +196,7 @@ Happening = (
     | NothingPressed
     | MenuGivenUp
     | LanguageChosen
+    | LookedUp
     | TransferRefused
     | TransferStarted
     | TransferFailed

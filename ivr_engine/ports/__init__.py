@@ -17,6 +17,7 @@ from ivr_engine.ports.legs import (
     Timeout,
 )
 from ivr_engine.ports.line import Line, Seat
+from ivr_engine.ports.lookup import Lookup, Question
 from ivr_engine.ports.records import Agents, Callers, Calls, Consents, Engines, Events, Messages, Tickets
 from ivr_engine.ports.sms import (
     Accepted,
@@ -55,6 +56,7 @@ __all__ = [
     "InboundSms",
     "Leg",
     "Line",
+    "Lookup",
     "Messages",
     "NotListed",
     "NotTaken",
@@ -62,6 +64,7 @@ __all__ = [
     "PlayResult",
     "Prompt",
     "Prompts",
+    "Question",
     "Seat",
     "SendResult",
     "SmsProvider",

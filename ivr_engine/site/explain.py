@@ -37,6 +37,12 @@ _PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     values.PREFIX_PATTERN: ("is not the beginning of an international number", "write it like +49"),
     values.TRUNK_PATTERN: ("is not the name of an endpoint", "name one of pjsip.conf"),
+    values.URL_PATTERN: (
+        "is not an address that can be asked",
+        "write it like https://crm.example.org/caller; what is asked goes into 'parameters'",
+    ),
+    values.PATH_PATTERN: ("is not a path into JSON", "write names and numbers with dots: customer.phones.0"),
+    values.VARIABLE_PATTERN: ("is not the name of a variable", "name one of the environment: IVR_CRM_TOKEN"),
     values.KEY_PATTERN: ("is not a key", "write one of 0 to 9, '*' or '#' (these two in quotes)"),
     values.DIALLED_PATTERN: ("cannot be dialled", "use digits, * and #, optionally + first, at most 20"),
 }

@@ -9,11 +9,12 @@ from typing import Final
 from ivr_engine.domain.dialling import NotDialled
 from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import nearest
-from ivr_engine.site.flows import Flow, Menu, Node, Transfer
+from ivr_engine.site.flows import CALL_FACTS, Dip, Flow, Menu, Node, Transfer
 from ivr_engine.site.models import Site
 from ivr_engine.site.schedules import mistakes
 from ivr_engine.site.tree import Node as Tree
 from ivr_engine.site.tree import shown
+from ivr_engine.site.values import unknown_placeholders
 
 Path = tuple[str, ...]
 
@@ -103,6 +104,8 @@ def _names(site: Site, name: str, flow: Flow, tree: Tree) -> Iterator[ConfigErro
             what = f"node '{node}' leads into the unknown queue '{settings.queue.name}'"
             remedy = nearest(settings.queue.name, site.queues)
             yield _error(tree, name, (*at, "queue", "name"), what, remedy)
+        if settings.dip is not None:
+            yield from _parameters(tree, name, flow, node, settings.dip)
         if settings.transfer is not None:
             yield from _transfer(site, tree, name, node, settings.transfer)
         for where, language in _languages(settings):
@@ -110,6 +113,20 @@ def _names(site: Site, name: str, flow: Flow, tree: Tree) -> Iterator[ConfigErro
                 what = f"node '{node}': language '{language}' is not one of the site's"
                 remedy = f"{nearest(language, site.languages)} Else add it to 'languages'"
                 yield _error(tree, name, (*at, *where), what, remedy)
+
+
+def _parameters(tree: Tree, name: str, flow: Flow, node: str, dip: Dip) -> Iterator[ConfigError]:
+    """What is filled in has to be known: a fact of the call, or a variable that some node sets."""
+    known = CALL_FACTS | {
+        variable
+        for each in flow.nodes.values()
+        for variable in (*(each.set.variables if each.set else ()), *(each.dip.set if each.dip else ()))
+    }
+    for parameter, text in dip.parameters.items():
+        for placeholder in unknown_placeholders(text, known):
+            what = f"node '{node}': nothing is known as {shown('{' + placeholder + '}')}"
+            path = ("nodes", node, "dip", "parameters", parameter)
+            yield _error(tree, name, path, what, nearest(placeholder, known))
 
 
 def _transfer(site: Site, tree: Tree, flow: str, node: str, transfer: Transfer) -> Iterator[ConfigError]:

@@ -5,14 +5,16 @@ A flow is a set of named nodes; each holds exactly one thing to do and names the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from ivr_engine.domain.menu import MenuRules
 from ivr_engine.site.values import (
+    JsonPath,
     Key,
     Language,
     Name,
@@ -21,6 +23,8 @@ from ivr_engine.site.values import (
     Priority,
     PromptName,
     Settings,
+    TokenVariable,
+    Url,
 )
 
 Tries = Annotated[int, Field(ge=0, le=20)]
@@ -150,6 +154,42 @@ class Transfer(Settings):
         return variables.get(self.number[1:-1], "") if self.number.startswith("{") else self.number
 
 
+PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_-]{0,39})\}")
+CALL_FACTS: Final = frozenset({"caller", "number", "language", "call"})
+"""What ``parameters`` of a dip may name besides variables: the caller's number (empty when hidden), the
+number dialled, the language, the call's id."""
+
+
+class Dip(Settings):
+    """Ask another system about the call (JSON over HTTP) while the line is silent."""
+
+    url: Url
+    method: Literal["get", "post"] = "get"
+    parameters: dict[Name, Value] = Field(default_factory=dict)
+    """In the query of a GET, as JSON in the body of a POST. ``{caller}``, ``{number}``, ``{language}``,
+    ``{call}`` and variables are filled in, and encoded."""
+    token_from: TokenVariable | None = None
+    """The environment variable that holds a bearer token: no secret stands in a file."""
+    deadline: Annotated[float, Field(gt=0, le=10)] = 3.0
+    """Seconds for all of it."""
+    set: dict[Name, JsonPath] = Field(default_factory=dict)
+    """Variables, by the path of their value in the answer: ``customer.phones.0``."""
+    priority: JsonPath | None = None
+    branch: JsonPath | None = None
+    """Whose value decides among ``branches``."""
+    branches: dict[Value, Name] = Field(default_factory=dict)
+    then: Name
+    """When no branch fits."""
+    otherwise: Name
+    """When there is no answer, or none that is understood."""
+
+    def ways(self) -> Iterator[Way]:
+        yield Way(("then",), self.then)
+        yield Way(("otherwise",), self.otherwise)
+        for value, target in self.branches.items():
+            yield Way(("branches", value), target)
+
+
 class EnterQueue(Settings):
     """Into the line of a queue: the end of the flow."""
 
@@ -173,7 +213,7 @@ class HangUp(Settings):
         yield from ()
 
 
-Doing = Play | ChooseLanguage | Menu | Hours | Note | Transfer | EnterQueue | HangUp
+Doing = Play | ChooseLanguage | Menu | Hours | Note | Dip | Transfer | EnterQueue | HangUp
 
 
 class Node(Settings):
@@ -184,6 +224,7 @@ class Node(Settings):
     menu: Menu | None = None
     hours: Hours | None = None
     set: Note | None = None
+    dip: Dip | None = None
     transfer: Transfer | None = None
     queue: EnterQueue | None = None
     hang_up: HangUp | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,9 +12,9 @@ from ivr_engine.site.flow_references import flows, numbers, schedules
 from ivr_engine.site.models import Site
 from ivr_engine.site.prompt_book import REQUIRED
 from ivr_engine.site.tree import Node, shown
+from ivr_engine.site.values import unknown_placeholders
 
 SMS_PLACEHOLDERS: Final = frozenset({"brand"})
-_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 
 
 def errors(site: Site, tree: Node) -> list[ConfigError]:
@@ -32,11 +31,6 @@ def errors(site: Site, tree: Node) -> list[ConfigError]:
         *_sms_texts(site, tree),
     ]
     return sorted(found, key=lambda error: (error.file, error.line or 0))
-
-
-def unknown_placeholders(text: str, known: frozenset[str]) -> list[str]:
-    """What stands in braces in ``text`` and will never be filled in."""
-    return [name for name in _PLACEHOLDER.findall(text) if name not in known]
 
 
 def _queues(site: Site, tree: Node) -> Iterator[ConfigError]:

@@ -12,9 +12,8 @@ from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import nearest
 from ivr_engine.site.models import POSITIONS, Site
 from ivr_engine.site.prompt_book import REQUIRED
-from ivr_engine.site.references import unknown_placeholders
 from ivr_engine.site.tree import Entry, read, shown
-from ivr_engine.site.values import PROMPT_PATTERN
+from ivr_engine.site.values import PROMPT_PATTERN, unknown_placeholders
 
 AUDIO_SUFFIXES: Final = (".wav", ".flac", ".ogg", ".mp3")
 MAX_TEXT: Final = 1500

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +17,9 @@ DIALLED_PATTERN: Final = r"^\+?[0-9*#]{1,20}$"
 OUTSIDE_PATTERN: Final = r"^(\+[1-9][0-9]{6,14}|\{[a-z][a-z0-9_-]{0,39}\})$"
 PREFIX_PATTERN: Final = r"^\+[1-9][0-9]{0,14}$"
 TRUNK_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,78}$"
+URL_PATTERN: Final = r"^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,500})?$"
+PATH_PATTERN: Final = r"^[^.\s]{1,60}(\.[^.\s]{1,60}){0,9}$"
+VARIABLE_PATTERN: Final = r"^IVR_[A-Z0-9_]{1,60}$"
 KEY_PATTERN: Final = r"^[0-9*#]$"
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -28,9 +33,13 @@ Dialled = Annotated[str, Field(pattern=DIALLED_PATTERN)]
 Outside = Annotated[str, Field(pattern=OUTSIDE_PATTERN)]
 Prefix = Annotated[str, Field(pattern=PREFIX_PATTERN)]
 Trunk = Annotated[str, Field(pattern=TRUNK_PATTERN)]
+Url = Annotated[str, Field(pattern=URL_PATTERN)]
+JsonPath = Annotated[str, Field(pattern=PATH_PATTERN)]
+TokenVariable = Annotated[str, Field(pattern=VARIABLE_PATTERN)]
 Key = Annotated[str, Field(pattern=KEY_PATTERN)]
 Label = Annotated[str, Field(min_length=1, max_length=100)]
-Priority = Annotated[int, Field(ge=-1000, le=1000)]
+MOST_PRIORITY: Final = 1000
+Priority = Annotated[int, Field(ge=-MOST_PRIORITY, le=MOST_PRIORITY)]
 SmsText = Annotated[str, Field(min_length=1, max_length=918)]
 """918 characters are six parts of 153."""
 
@@ -39,3 +48,11 @@ class Settings(BaseModel):
     """Base: unknown keys are mistakes, values never change after loading."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
+
+
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+
+
+def unknown_placeholders(text: str, known: Collection[str]) -> list[str]:
+    """What stands in braces in ``text`` and will never be filled in."""
+    return [name for name in _PLACEHOLDER.findall(text) if name not in known]

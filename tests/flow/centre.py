@@ -31,6 +31,7 @@ from ivr_engine.domain.tickets import Ticket
 from ivr_engine.ports import Store
 from ivr_engine.sim import clock
 from ivr_engine.sim.life import Life, MortalStore
+from ivr_engine.sim.lookup import SimLookup
 from ivr_engine.sim.people import AgentPhone, Behaviour, Caller, call
 from ivr_engine.sim.prompts import SimPrompts
 from ivr_engine.sim.switch import SimSwitch
@@ -92,6 +93,7 @@ class Engine:
             line=self.dispatcher,
             new_id=centre.new_id,
             message_queued=self._woken,
+            lookup=centre.lookup,
         )
         self.reception = Reception(self.house)
         self.desk = AgentDesk(centre.site, self.store, centre.clock, self.dispatcher, _password)
@@ -127,6 +129,7 @@ class Centre:
         self.store = store
         self.switch = SimSwitch()
         self.clock = clock.SimClock()
+        self.lookup = SimLookup()
         self.prompts = SimPrompts(SECONDS, POSITION_S)
         self._ids = itertools.count(1)
         self.engines: list[Engine] = []

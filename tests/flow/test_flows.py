@@ -14,6 +14,7 @@ from ivr_engine.domain.events import (
     CallTransferred,
     KeyChosen,
     LanguageChosen,
+    LookedUp,
     MenuGivenUp,
     NodeReached,
     NothingPressed,
@@ -357,6 +358,84 @@ async def test_what_is_noted_stays_with_the_call() -> None:
         row = await centre.row(caller)
         assert (row.queue, row.priority, row.language) == ("sales", 3, "de")
         assert row.where.variables == {"topic": "lamp"}
+
+
+# ── data dips ────────────────────────────────────────────────────────────────────────────────────
+
+CRM = "https://crm.example.org/caller"
+
+
+def dipping(**dip: Any) -> dict[str, Any]:
+    node = {
+        "url": CRM,
+        "parameters": {"phone": "{caller}", "topic": "{topic}"},
+        "set": {"name": "customer.name", "callback": "customer.phones.0"},
+        "priority": "customer.priority",
+        "branch": "customer.tier",
+        "branches": {"gold": "sales"},
+        "then": "support",
+        "otherwise": "bye",
+    } | dip
+    note = {"set": {"variables": {"topic": "{caller} & co"}, "then": "dip"}}
+    return changed(**{"sales-menu": note, "dip": {"dip": node}})
+
+
+@virtual
+async def test_the_answer_of_a_dip_is_noted_and_decides_where_to() -> None:
+    async with contact_centre(**dipping()) as centre:
+        centre.engine()
+        customer = {"name": "Ada\n\x1b[2J", "phones": ["+4930901820"], "priority": 4, "tier": "gold"}
+        centre.lookup.answers[CRM] = {"customer": customer}
+        caller = await in_main_menu(centre)
+        caller.press("2")
+        await caller.hears_prompt("music", within_s=1)
+        row = await centre.row(caller)
+        assert (row.queue, row.priority) == ("sales", 4)
+        assert row.where.variables["name"] == "Ada [2J"
+        assert row.where.variables["callback"] == "+4930901820"
+        [asked] = centre.lookup.asked
+        assert asked.parameters == {"phone": row.caller, "topic": "{caller} & co"}, "filled in once"
+        assert LookedUp("dip", "answered") in await centre.happened(caller)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        [],
+        None,
+        "x",
+        5,
+        {"customer": []},
+        {"customer": {"priority": "10000", "tier": ["gold"], "name": {}}},
+    ],
+)
+@virtual
+async def test_an_answer_with_nothing_of_use_goes_on(answer: object) -> None:
+    async with contact_centre(**dipping()) as centre:
+        centre.engine()
+        centre.lookup.answers[CRM] = answer
+        caller = await in_main_menu(centre)
+        caller.press("2")
+        await caller.hears_prompt("music", within_s=1)
+        row = await centre.row(caller)
+        assert (row.queue, row.priority, set(row.where.variables)) == ("support", 0, {"topic"})
+
+
+@virtual
+async def test_no_answer_in_time_is_the_other_way_and_a_crash_asks_again() -> None:
+    async with contact_centre(**dipping()) as centre:
+        engine = centre.engine()
+        centre.lookup.after_s = 60
+        caller = await in_main_menu(centre)
+        caller.press("2")
+        await asyncio.sleep(1)
+        assert (await centre.row(caller)).chapter is Chapter.DIP
+        await engine.crash()
+        await restart(centre, engine)
+        await caller.hears_prompt("goodbye", within_s=3.5)
+        assert len(centre.lookup.asked) == 2
+        assert LookedUp("dip", "failed") in await centre.happened(caller)
 
 
 # ── transfers ────────────────────────────────────────────────────────────────────────────────────

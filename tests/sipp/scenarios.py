@@ -101,7 +101,7 @@ CALLERS: Final = {
         [Key("1", 5_000), *(Key(key, 7_000) for key in "758#")],
         10_000,
     ),
-    "menu-silence": CallerDoes("press nothing until the operator's queue", [], 180_000),
+    "menu-silence": CallerDoes("press nothing until the operator's queue", [], 125_000),
     "led": CallerDoes("do what a listener says", [], _LONG_MS),
     "wait": CallerDoes("wait, talk, until somebody hangs up (by hand: two minutes)", [], 120_000),
 }

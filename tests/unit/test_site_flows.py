@@ -93,6 +93,31 @@ def test_where_a_transfer_may_go(folder: Path, number: str, what: str | None) ->
     assert errors == [] if what is None else what in errors[0]
 
 
+@pytest.mark.parametrize(
+    ("replace", "by", "what"),
+    [
+        ("https://crm", "ftp://crm", "is not an address"),
+        ("/caller", "/caller?x={caller}", "is not an address"),
+        ("{caller}", "{caler}", "nothing is known as '{caler}'"),
+        ("a.b", "a..b", "is not a path"),
+        ("IVR_CRM", "PATH", "is not the name of a variable"),
+        ("gold: support", "gold: suport", "unknown node 'suport'"),
+    ],
+)
+def test_what_a_dip_may_ask(folder: Path, replace: str, by: str, what: str) -> None:
+    node = """dip:
+          url: https://crm.example.org/caller
+          parameters: {phone: "{caller}"}
+          token_from: IVR_CRM
+          branch: a.b
+          branches: {gold: support}
+          then: operator
+          otherwise: operator"""
+    assert problems(folder, "queue:\n          name: sales", node)[0].severity is Severity.WARNING
+    found = problems(folder, replace, by)
+    assert what in next(p.what for p in found if p.severity is Severity.ERROR)
+
+
 def test_a_transfer_needs_a_trunk(folder: Path) -> None:
     node = "transfer: {number: +4930901820, otherwise: operator}"
     found = problems(folder, "queue:\n          name: sales", node)

@@ -1,0 +1,1 @@
+"""Data dips: other people's systems asked over HTTP."""
