@@ -62,7 +62,14 @@ _WAITING = frozenset({Chapter.WAITING, Chapter.ANNOUNCING, Chapter.CONSENT, Chap
 _IN_LINE = _WAITING | {Chapter.RINGING}
 
 
-STATES: Final = (Chapter.ARRIVING, Chapter.MENU, Chapter.WAITING, Chapter.RINGING, Chapter.TALKING)
+STATES: Final = (
+    Chapter.ARRIVING,
+    Chapter.MENU,
+    Chapter.WAITING,
+    Chapter.RINGING,
+    Chapter.TALKING,
+    Chapter.TRANSFERRED,
+)
 """What ``Call.state`` of an open call can be."""
 
 

@@ -51,6 +51,10 @@ def test_who_holds_a_place_and_who_may_be_offered(chapter: Chapter) -> None:
         Chapter.CONSENT: "waiting",
         Chapter.THANKING: "waiting",
         Chapter.CONNECTING: "talking",
+        Chapter.PLAYING: "menu",
+        Chapter.LANGUAGE: "menu",
+        Chapter.DIALLING: "menu",
+        Chapter.LEAVING: "menu",
     }
     assert call.state == people_say.get(chapter, chapter.value)
 
