@@ -1,0 +1,93 @@
+"""A crash at every step of a way through menus: whoever presses their keys again gets where they wanted."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ivr_engine.domain.calls import EndReason
+from ivr_engine.domain.events import KeyChosen, QueueEntered
+from ivr_engine.sim import clock
+from ivr_engine.sim.people import Caller, answers
+from tests.flow.centre import Centre, Engine, contact_centre
+from tests.flow.test_flows import SITE
+from tests.flow.test_resume import restart
+
+
+async def _tell(last_step: int | None) -> list[str]:
+    """German, into the menu for sales, back, support; returns the steps the first engine took."""
+    async with contact_centre(**SITE) as centre:
+        centre.phone("anna", answers(1.0, talks_s=3.0), answers(1.0, talks_s=3.0))
+        engine = centre.engine(last_step=last_step)
+        caller = await centre.call("100")
+        async with asyncio.TaskGroup() as group:
+            successor = group.create_task(_succeed(centre, engine))
+            pressing = group.create_task(_presses(caller))
+            await caller.hears_prompt("music")
+            await _served(centre, caller)
+            pressing.cancel()
+            successor.cancel()
+        await asyncio.sleep(4.0)
+        await _got_there(centre, caller)
+        return engine.life.steps
+
+
+async def _succeed(centre: Centre, engine: Engine) -> None:
+    await engine.life.dead.wait()
+    await restart(centre, engine)
+
+
+async def _presses(caller: Caller) -> None:
+    """As people do: whenever a question begins, its key, half a second later."""
+    answered = 0
+    while True:
+        asked = [h for h in caller.hears if h.what in ("choose_language", "main_menu", "sales_menu")]
+        if len(asked) > answered:
+            answered = len(asked)
+            await asyncio.sleep(0.5)
+            caller.press(_key(asked[-1].what, went_to_sales="sales_menu" in caller.ears.sounds))
+        await asyncio.sleep(0.05)
+
+
+def _key(question: str, *, went_to_sales: bool) -> str:
+    if question == "choose_language":
+        return "2"
+    if question == "sales_menu":
+        return "*"
+    return "1" if went_to_sales else "2"
+
+
+async def _served(centre: Centre, caller: Caller) -> None:
+    while caller.connected:
+        living = [e for e in centre.engines if not e.life.dead.is_set()]
+        agent = await centre.store.run(lambda tx: tx.agents.get("anna"))
+        if living and (agent is None or agent.state in ("offline", "rona")):
+            try:
+                await living[-1].desk.sign_in("anna")
+            except asyncio.CancelledError:
+                if not living[-1].life.dead.is_set():
+                    raise
+        await asyncio.sleep(0.5)
+
+
+async def _got_there(centre: Centre, caller: Caller) -> None:
+    assert "agent" in caller.ears.sounds, str(caller.ears)
+    assert "sales_menu" in caller.ears.sounds, str(caller.ears)
+    [row] = await centre.rows(caller)
+    assert (row.queue, row.language, row.end_reason) == ("support", "de", EndReason.AGENT_HUNG_UP)
+    happened = await centre.happened(caller)
+    assert len([h for h in happened if isinstance(h, QueueEntered)]) == 1
+    assert [h for h in happened if isinstance(h, KeyChosen)][-1] == KeyChosen("main", "1")
+    assert "fallback" not in caller.ears.sounds[caller.ears.sounds.index("greeting") :], str(caller.ears)
+    await centre.nothing_left()
+
+
+def test_a_crash_at_every_step_of_the_menus() -> None:
+    steps = clock.run(_tell(None), limit_s=3600)
+    assert len(steps) > 40
+    failures: list[str] = []
+    for step in range(len(steps)):
+        try:
+            clock.run(_tell(step), limit_s=3600)
+        except (AssertionError, ExceptionGroup) as error:
+            failures.append(f"step {step} ({steps[step]}): {str(error).splitlines()[0]}")
+    assert not failures, "\n".join(failures)
