@@ -15,7 +15,7 @@ import pytest
 from scripts.stack import Asterisk
 from scripts.stack.fallback import fallback_sounds
 from tests.integration.asterisk_now import nothing_left
-from tests.integration.engine import House, example_site, short_prompts, with_queue
+from tests.integration.engine import House, example_site, with_queue
 from tests.postgresql import Server
 from tests.sipp.api import Item, api_of, until
 from tests.sipp.ears import MUSIC, NOTHING, SILENCE
@@ -26,7 +26,6 @@ from tests.sipp.stage import Caller, Stage, both_hear_each_other, library_of
 NUMBER, QUEUE, AGENT = "7300", "shared", "shared-1"
 AWAY_S = 5.0
 MOST_SILENCE_S = 1.0
-CONSENT = "Press 1 for a text message, 2 for none. To withdraw, answer stop."
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +35,9 @@ def house(
     site = example_site()
     with_queue(site, QUEUE, NUMBER, agents=1, first_announcement=0, announce_position="no")
     folder = tmp_path_factory.mktemp("postgresql")
-    prompts = short_prompts(folder / "prompts", consent=CONSENT, sms_sent="Thank you.")
     with (
         postgresql.database() as url,
-        House(asterisk, folder / "house", site, prompts=prompts, database_url=url) as house,
+        House(asterisk, folder / "house", site, database_url=url) as house,
     ):
         yield house
 
