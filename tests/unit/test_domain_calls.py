@@ -53,6 +53,7 @@ def test_who_holds_a_place_and_who_may_be_offered(chapter: Chapter) -> None:
         Chapter.CONNECTING: "talking",
         Chapter.PLAYING: "menu",
         Chapter.LANGUAGE: "menu",
+        Chapter.DIP: "menu",
         Chapter.DIALLING: "menu",
         Chapter.LEAVING: "menu",
     }
