@@ -49,7 +49,9 @@ class CallItem(BaseModel):
     )
     number: str = Field(description="The number dialled")
     queue: str | None = Field(description="null until the caller is led to one")
-    state: str = Field(description="arriving, menu (in a flow), waiting, ringing, talking or ended")
+    state: str = Field(
+        description="arriving, menu (in a flow), transferred, waiting, ringing, talking or ended"
+    )
     node: str | None = Field(description="Where in the flow of the number, or where last; null without one")
     position: int | None = Field(description="Place in the queue, 1 is next")
     language: str
@@ -64,8 +66,8 @@ class CallItem(BaseModel):
     answered_at: datetime | None = Field(description="When an agent was connected")
     ended_at: datetime | None
     end_reason: str | None = Field(
-        description="caller_hung_up, agent_hung_up, ended_by_staff, gone_during_outage, queue_removed or "
-        "said_goodbye"
+        description="caller_hung_up, agent_hung_up, ended_by_staff, gone_during_outage, queue_removed, "
+        "transfer_over or said_goodbye"
     )
 
     @classmethod
