@@ -230,7 +230,7 @@ async def wrong_keys_in_menu(stage: Stage) -> None:
             await caller.hears("main_menu")
         await caller.presses("#")
         await caller.hears(MUSIC, within=8)
-        await caller.call_is(state="waiting", queue="support", priority=1)
+        await caller.call_is(state="waiting", queue="support", node="operator")
         await caller.hangs_up()
 
 
