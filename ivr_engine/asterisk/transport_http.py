@@ -53,7 +53,7 @@ class HttpTransport:
 
     async def __aenter__(self) -> HttpTransport:
         headers = authorization(self._settings.user, self._settings.password)
-        self._pool.session = aiohttp.ClientSession(headers=headers)
+        self._pool.session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -4,6 +4,7 @@ wherever logged."""
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import phonenumbers
@@ -40,7 +41,9 @@ def to_e164(raw: str, home_country: str) -> str | None:
     return number and phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+@lru_cache(maxsize=2048)
 def _valid(raw: str, home_country: str | None = None) -> phonenumbers.PhoneNumber | None:
+    """Remembered, because a number is asked about at several moments of one call."""
     try:
         number = phonenumbers.parse(raw, home_country)
     except phonenumbers.NumberParseException:
