@@ -134,8 +134,8 @@ def caller(does: CallerDoes) -> str:
         _log("hangs-up"),
         _send(_request("BYE", 2), retrans=True),
         _receive('response="200" next="end"'),
-        *_hung_up_on(),
         *_asked_whether_there(EVENT, "sip:[field0]@[local_ip]:[local_port]"),
+        *_hung_up_on(),
         _label("end"),
     ]
     return _scenario(does.what, steps)
@@ -154,7 +154,7 @@ def agent(does: AgentDoes) -> str:
     ]
     if answers:
         there = _asked_whether_there(101, "sip:[service]@[local_ip]:[local_port]")
-        steps += [*_answers(does), *_cancelled(), *_hung_up_on(), *there]
+        steps += [*_answers(does), *_cancelled(), *there, *_hung_up_on()]
     else:
         steps += [*_refuses(does.code or "480 Temporarily Unavailable"), *_cancelled()]
     return _scenario(does.what, [*steps, _label("end")])
@@ -237,6 +237,7 @@ def _cancelled() -> list[str]:
 
 
 def _hung_up_on() -> list[str]:
+    """Comes last: it ends the scenario."""
     return [
         _label("hung-up-on"),
         _log("hung-up-on"),
