@@ -27,9 +27,14 @@ class Part:
     asterisk: bool = False
 
 
-def _pytest(folder: str) -> tuple[str | Path, ...]:
+def _pytest(folder: str, *side_by_side: str) -> tuple[str | Path, ...]:
     # -rs: why a test was left out is told.
-    return (BIN / "python", "-m", "pytest", "-rs", f"tests/{folder}")
+    return (BIN / "python", "-m", "pytest", "-rs", *side_by_side, f"tests/{folder}")
+
+
+EVERY_CORE = ("-n", "auto")
+TWO_ASTERISKS = ("-n", "2", "--dist", "loadfile")
+"""Real calls mostly wait. The tests of a file share what they set up."""
 
 
 PARTS = {
@@ -43,15 +48,17 @@ PARTS = {
             (BIN / "pyright", "--pythonversion", f"{sys.version_info.major}.{sys.version_info.minor}"),
         ),
     ),
-    "unit": Part("single parts, no waiting", (_pytest("unit"),), packages.SPEECH),
-    "flow": Part("whole calls in virtual time", (_pytest("flow"),), packages.SPEECH),
+    "unit": Part("single parts, no waiting", (_pytest("unit", *EVERY_CORE),), packages.SPEECH),
+    "flow": Part("whole calls in virtual time", (_pytest("flow", *EVERY_CORE),), packages.SPEECH),
     "contract": Part(
-        "every adapter against the promises of its port", (_pytest("contract"),), packages.DATABASES
+        "every adapter against the promises of its port",
+        (_pytest("contract", *EVERY_CORE),),
+        packages.DATABASES,
     ),
     "sipp": Part("the ears and scenarios themselves", (_pytest("sipp"),), packages.SPEECH),
     "integration": Part(
         "a real Asterisk with real callers",
-        (_pytest("integration"),),
+        (_pytest("integration", *TWO_ASTERISKS),),
         (*packages.SPEECH, *packages.CALLERS),
         asterisk=True,
     ),

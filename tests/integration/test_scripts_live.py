@@ -23,10 +23,12 @@ from tests.sipp.sipp import Server
 from tests.sipp.stage import Stage, library_of
 
 STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from scripts.stack import Asterisk, Ports
 
+# Whoever is started in the background of a shell is deaf to Ctrl-C, and so are its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 asterisk = Asterisk.start(folder=Path(sys.argv[1]), ports=Ports.free())
 print(asterisk.pid, flush=True)
 time.sleep(600)
@@ -91,7 +93,8 @@ async def test_asterisk_ends_with_whoever_started_it(tmp_path: Path, how: signal
         asterisk = int(await starter.stdout.readline())
     assert runs(asterisk)
     starter.send_signal(how)
-    await starter.wait()
+    async with asyncio.timeout(30):
+        await starter.wait()
 
     async def gone() -> bool:
         return not runs(asterisk)
