@@ -35,7 +35,7 @@ def _pytest(folder: str, *side_by_side: str) -> tuple[str | Path, ...]:
 
 EVERY_CORE = ("-n", "auto")
 TWO_ASTERISKS = () if os.environ.get("IVR_ARI_URL") else ("-n", "2", "--dist", "loadfile")
-"""Real calls mostly wait. The tests of a file share what they set up. An Asterisk named by URL is only one."""
+"""Real calls mostly wait. The tests of a file share what they set up. One named by URL is only one."""
 
 
 PARTS = {

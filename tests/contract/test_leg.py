@@ -557,8 +557,12 @@ class LegContract:
         async def scenario(world: World) -> None:
             caller, leg = await answered(world)
             await caller.hang_up()
-            snapshot = await world.restart()
-            assert leg.id not in snapshot.mine
+            await world.restart()
+
+            async def cleared_away() -> bool:
+                return leg.id not in (await world.telephony.snapshot()).all
+
+            await eventually(cleared_away)
             with pytest.raises(Gone):
                 await world.telephony.adopt(leg.id)
 
