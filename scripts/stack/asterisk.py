@@ -48,6 +48,7 @@ class Asterisk:
         ports: Ports,
         sounds_dir: Path | None = None,
         ari_password: str | None = None,
+        ami_password: str = "",
         fallback_limit_s: int = 600,
     ) -> Asterisk:
         """Start one with its files in ``folder``; returns when calls can be taken.
@@ -60,6 +61,7 @@ class Asterisk:
             ports=ports,
             ari_user="ivr",
             ari_password=ari_password or secrets.token_urlsafe(24),
+            ami_password=ami_password,
             fallback_limit_s=fallback_limit_s,
         )
         render(settings, folder / "etc")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ class Settings:
     ports: Ports
     ari_user: str
     ari_password: str
+    ami_password: str = ""
+    """Empty: no manager interface."""
     fallback_limit_s: int = 600
     bind_address: str = LOOPBACK
     trunk_match: str = LOOPBACK
@@ -29,11 +32,15 @@ class Settings:
         """By the names the templates use."""
         return {
             "sip_port": str(self.ports.sip),
+            "sips_port": str(self.ports.sip + 1),
             "http_port": str(self.ports.http),
             "rtp_start": str(self.ports.rtp_start),
             "rtp_end": str(self.ports.rtp_end),
             "ari_user": self.ari_user,
             "ari_password": self.ari_password,
+            "ami_enabled": "yes" if self.ami_password else "no",
+            "ami_port": str(self.ports.ami),
+            "ami_password": self.ami_password or secrets.token_urlsafe(24),
             "fallback_limit_s": str(self.fallback_limit_s),
             "bind_address": self.bind_address,
             "trunk_match": self.trunk_match,
@@ -41,12 +48,13 @@ class Settings:
 
 
 def render(settings: Settings, into: Path) -> None:
-    """Write every ``dialplan/*.conf`` into the folder ``into``, readable by its owner only."""
+    """Write every ``*.conf`` below ``dialplan/`` into the folder ``into``, readable by its owner only."""
     values = settings.values()
     into.mkdir(parents=True, exist_ok=True)
     into.chmod(0o700)
-    for template in sorted(TEMPLATES.glob("*.conf")):
-        target = into / template.name
+    for template in sorted(TEMPLATES.rglob("*.conf")):
+        target = into / template.relative_to(TEMPLATES)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
         target.touch(mode=0o600)
         target.write_text(_filled(template, values))
 

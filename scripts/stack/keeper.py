@@ -76,7 +76,7 @@ class Keeper:
         shutil.rmtree(etc, ignore_errors=True)
         shutil.copytree(self.folder / "etc", etc)
         # Asterisk reads its configuration and secrets, and cannot change them.
-        for path in (etc, *etc.iterdir()):
+        for path in (etc, *etc.rglob("*")):
             os.chown(path, 0, self.gid)
             path.chmod(0o750 if path.is_dir() else 0o640)
         (self.root / "mnt/run/asterisk.ctl").unlink(missing_ok=True)

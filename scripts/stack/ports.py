@@ -22,6 +22,8 @@ class Ports:
     http: int
     rtp_start: int
     rtp_end: int
+    ami: int = 5038
+    """Opened only where an Asterisk is given a password for it."""
 
     @staticmethod
     def free() -> Ports:
@@ -32,6 +34,7 @@ class Ports:
             http=_free(socket.SOCK_STREAM),
             rtp_start=rtp_start,
             rtp_end=rtp_start + RTP_PORTS - 1,
+            ami=_free(socket.SOCK_STREAM),
         )
 
     def check(self) -> None:

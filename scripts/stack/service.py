@@ -147,12 +147,15 @@ def _start_asterisk(env: dict[str, str]) -> Asterisk:
         http=_number(env, "IVR_ARI_PORT", "8088"),
         rtp_start=int(start),
         rtp_end=int(end),
+        ami=_number(env, "IVR_AMI_PORT", "5038"),
     )
+    watched = bool(env.get("IVR_TRUNKS", "").strip())
     return Asterisk.start(
         folder=state / "asterisk",
         ports=ports,
         sounds_dir=Path(env.get("IVR_SOUNDS") or state / "sounds"),
         ari_password=env.get("IVR_ARI_PASSWORD") or keys.secret(state, "ari_password"),
+        ami_password=(env.get("IVR_AMI_PASSWORD") or keys.secret(state, "ami_password")) if watched else "",
     )
 
 

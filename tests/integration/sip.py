@@ -178,6 +178,10 @@ class Sipp:
 
     sip_port: int
     folder: Path
+    address: str = "127.0.0.1"
+    """Where it calls from."""
+    transport: str = "u1"
+    """UDP; ``t1`` is TCP."""
 
     @asynccontextmanager
     async def plays(self, scenario: str, *, local_port: int = 0, **keys: str | int) -> AsyncGenerator[Call]:
@@ -216,7 +220,8 @@ class Call:
         errors = file.with_suffix(".errors")
         port = str(local_port or Ports.free().sip)
         process = await asyncio.create_subprocess_exec(
-            *(program, f"127.0.0.1:{sipp.sip_port}", "-sf", str(file), "-i", "127.0.0.1", "-p", port),
+            *(program, f"127.0.0.1:{sipp.sip_port}", "-sf", str(file), "-i", sipp.address, "-p", port),
+            *("-t", sipp.transport),
             *("-m", "1"),
             *("-trace_err", "-error_file", str(errors), "-nostdin"),
             # Not a BYE of SIPp's own when something unexpected comes: it would wait for the answer.

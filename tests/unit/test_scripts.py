@@ -27,7 +27,8 @@ def settings() -> Settings:
 
 def test_every_template_is_filled_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     render(settings(), tmp_path / "etc")
-    files = list((tmp_path / "etc").iterdir())
+    files = list((tmp_path / "etc").rglob("*.conf"))
+    assert (tmp_path / "etc/trunks").stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert not [file for file in files if "@{" in file.read_text()]
     assert "password = hush" in (tmp_path / "etc/ari.conf").read_text()

@@ -1,0 +1,157 @@
+"""The examples of ``dialplan/trunks`` in a real Asterisk: they load, and let in whom they name alone."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from scripts.stack import Asterisk, Ports
+from scripts.stack.configuration import TEMPLATES
+from tests.integration.provider import provider
+from tests.integration.sip import Sipp, caller, refused
+from tests.integration.test_fallback import engine, gone
+
+CARRIER, REGISTRAR, PBX, STRANGER, NOBODY = (f"127.0.0.{last}" for last in (2, 3, 4, 5, 6))
+"""All of them reach an Asterisk on the loopback address, each from an address of its own."""
+TRUNKS = {
+    "sipgate": "sipgate",
+    "telekom": "telekom",
+    "provider-tls": "provider",
+    "twilio": "twilio",
+    "carrier": "carrier",
+    "pbx": "pbx",
+}
+"""Endpoints by the example's file."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    asterisk: Asterisk
+    provider_port: int
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lines]:
+    """An Asterisk with every example included; what is not of this machine stays as it is written."""
+    folder, port = tmp_path_factory.mktemp("trunks"), Ports.free().sip
+    with Asterisk.start(folder=folder, ports=Ports.free()) as asterisk:
+        etc = folder / "etc"
+        here = {
+            "192.0.2.10:5060": f"{CARRIER}:{port}",
+            "192.0.2.10": CARRIER,
+            "192.168.10.5": PBX,
+            "sip:sipconnect.sipgate.de": f"sip:{REGISTRAR}:{port}",
+            "tel.t-online.de": NOBODY,
+            "551112345678.primary.companyflex.de": NOBODY,
+            "sip.example.com": NOBODY,
+            "example.pstn.twilio.com": NOBODY,
+            "/etc/asterisk/keys": "/mnt/etc/keys",
+            "/etc/ssl/certs": "/mnt/etc/keys",
+            "qualify_frequency = 30": "qualify_frequency = 1",
+        }
+        for name in TRUNKS:
+            file = etc / f"trunks/{name}.conf"
+            text = file.read_text()
+            for written, meant in here.items():
+                text = text.replace(written, meant)
+            file.write_text(text)
+        (etc / "trunks.conf").write_text("".join(f"#include trunks/{name}.conf\n" for name in TRUNKS))
+        _certificate(etc / "keys")
+        asterisk.restart()
+        yield Lines(asterisk, port)
+
+
+def _certificate(folder: Path) -> None:
+    folder.mkdir()
+    making = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=localhost"]
+    files = ["-keyout", str(folder / "sip.key"), "-out", str(folder / "sip.crt")]
+    subprocess.run([*making, *files], check=True, capture_output=True)
+
+
+def test_every_example_is_tried_here_and_none_is_switched_on() -> None:
+    assert {file.stem for file in (TEMPLATES / "trunks").glob("*.conf") if file.stem[:3] != "my-"} == {
+        *TRUNKS
+    }
+    switched_on = [
+        ln for ln in (TEMPLATES / "trunks.conf").read_text().splitlines() if ln[:1] not in ("", ";")
+    ]
+    assert not switched_on
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_the_example_is_loaded(lines: Lines, name: str) -> None:
+    endpoint = lines.asterisk.cli(f"pjsip show endpoint {TRUNKS[name]}")
+    assert "Unable to find" not in endpoint
+    assert f"Aor:  {TRUNKS[name]}" in endpoint
+    text = (TEMPLATES / f"trunks/{name}.conf").read_text()
+    for kind, shown in (("registration", "registrations"), ("identify", "identifies"), ("auth", "auths")):
+        assert (f"type = {kind}" in text) == (f" {TRUNKS[name]}" in lines.asterisk.cli(f"pjsip show {shown}"))
+
+
+def test_asterisk_complains_about_none(lines: Lines) -> None:
+    sources = ("config_options.c", "config_transport.c", "res_sorcery_config.c", "config.c", "location.c")
+    complaints = [
+        line
+        for line in lines.asterisk.log().splitlines()
+        if ("ERROR" in line or "WARNING" in line) and any(source in line for source in sources)
+    ]
+    assert not complaints
+
+
+@pytest.mark.parametrize(("address", "transport"), [(CARRIER, "u1"), (PBX, "t1")], ids=["udp", "tcp"])
+async def test_who_is_known_by_address_calls_in(
+    lines: Lines, tmp_path: Path, address: str, transport: str
+) -> None:
+    sipp = Sipp(lines.asterisk.sip_port, tmp_path, address, transport)
+    async with (
+        engine(lines.asterisk) as one,
+        sipp.plays(caller(30), caller="+4915112345678", number="700", ear=9) as call,
+    ):
+        start = await one.seen("StasisStart")
+        channel = start["channel"]["id"]
+        await one.ask("POST", f"channels/{channel}/answer")
+        await one.ask("DELETE", f"channels/{channel}")
+        await call.ended()
+    name = "carrier" if address == CARRIER else "pbx"
+    assert start["channel"]["name"].startswith(f"PJSIP/{name}-")
+    assert start["channel"]["caller"]["number"] == "+4915112345678"
+    assert start["args"] == ["700"]
+
+
+@pytest.mark.parametrize("transport", ["u1", "t1"])
+@pytest.mark.parametrize("name", ["+4915112345678", "anonymous", "carrier", "sipgate", "ivr-trunk"])
+async def test_a_stranger_gets_nothing(lines: Lines, tmp_path: Path, transport: str, name: str) -> None:
+    """Nor by the name of a trunk."""
+    async with engine(lines.asterisk) as one:
+        sipp = Sipp(lines.asterisk.sip_port, tmp_path, STRANGER, transport)
+        await sipp.play(refused(401), caller=name, number="700", ear=9)
+        await gone(lines.asterisk)
+    assert not one.events
+
+
+async def test_a_provider_we_register_at_calls_in(lines: Lines, tmp_path: Path) -> None:
+    """It is known by the secret in the address we registered, wherever it calls from."""
+    async with provider(REGISTRAR, lines.provider_port) as registrar:
+        await asyncio.to_thread(lines.asterisk.cli, "pjsip send register sipgate")
+        async with asyncio.timeout(10):
+            contact = await registrar.registered
+        assert ";line=" in contact
+        line = contact.partition(";line=")[2].partition(";")[0]
+        inward = caller(30).replace("INVITE sip:[number]@[remote_ip]:[remote_port]", f"INVITE {contact}")
+        async with engine(lines.asterisk) as one:
+            forged = refused(401).replace("[remote_port] SIP", f"[remote_port];line={'a' * len(line)} SIP")
+            sipp = Sipp(lines.asterisk.sip_port, tmp_path, REGISTRAR)
+            await sipp.play(forged, caller="+4915112345678", number="700", ear=9)
+            assert not one.events
+            async with sipp.plays(inward, caller="+4915112345678", number="700", ear=9) as call:
+                start = await one.seen("StasisStart")
+                await one.ask("POST", f"channels/{start['channel']['id']}/answer")
+                await one.ask("DELETE", f"channels/{start['channel']['id']}")
+                await call.ended()
+    assert start["channel"]["name"].startswith("PJSIP/sipgate-")
+    assert start["args"] == ["700"]
