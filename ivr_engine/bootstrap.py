@@ -27,6 +27,7 @@ from ivr_engine.asterisk.ari_client import Replaced
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.telephony import AriTelephony
 from ivr_engine.callflow import forgotten
+from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
 from ivr_engine.errors import ExternalError
@@ -36,6 +37,7 @@ from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaStorer
 from ivr_engine.messaging.outbox import Outbox
 from ivr_engine.messaging.reconcile import Reconciliation
+from ivr_engine.observability.lag import LagStore
 from ivr_engine.observability.masking import hide
 from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, watch_loop
 from ivr_engine.ports import SmsProvider, Store
@@ -101,7 +103,7 @@ async def _main(settings: Settings) -> int:
     _spare_garbage_collector()
     try:
         await loaded.store.check()
-        return await _Engine(settings, loaded, TimedStore(loaded.store, metrics), metrics).run()
+        return await _Engine(settings, loaded, LagStore(TimedStore(loaded.store, metrics)), metrics).run()
     finally:
         await loaded.store.close()
 
@@ -130,7 +132,7 @@ def _say_progress(done: int, of: int) -> None:
 class _Engine:
     """The parts of one engine, each made once, and the task group that holds its services."""
 
-    def __init__(self, settings: Settings, loaded: Loaded, store: Store, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, loaded: Loaded, store: LagStore, metrics: Metrics) -> None:
         self._settings = settings
         self._loaded = loaded
         self._store = store
@@ -165,7 +167,9 @@ class _Engine:
             message_queued=self._outbox.wake,
             lookup=self._lookup,
         )
-        self._reception = Reception(self._house)
+        self._admission = Admission(store.lag_s)
+        metrics.follow_admission(lambda: self._admission.left)
+        self._reception = Reception(self._house, self._admission)
 
     async def run(self) -> int:
         """Until told to stop: then every service is cancelled and nothing in Asterisk is touched."""
@@ -269,12 +273,17 @@ class _Engine:
             prompts_check(functools.partial(self._loaded.prompts.playable, self._settings.sounds)),
             disk_check(self._settings.state),
             Check("services", self._all_run, "a part of the engine is failing and being restarted"),
+            Check("load", self._takes_calls, "overloaded: new callers are left to others", needed=False),
             Check("sms", self._provider_answers, "the SMS provider does not answer", needed=False),
         )
 
     async def _all_run(self) -> None:
         if self._services.failing:
             raise ExternalError(", ".join(f"{n}: {why}" for n, why in self._services.failing.items()))
+
+    async def _takes_calls(self) -> None:
+        if why := self._admission.overloaded:
+            raise ExternalError(f"the last call on offer was not taken: {why}")
 
     async def _provider_answers(self) -> None:
         if self._outbox.provider_down:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -39,6 +39,8 @@ class AriTelephony:
         self._phones = Phones(self._client, settings)
         self._routing = Routing(self, self._new_leg, most_early=settings.early_queue)
         self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(settings.arrival_queue)
+        self._wanted: Callable[[int], bool] = lambda _coming: True
+        self._claiming = set[str]()
         self._routing.keep_early()
         self._stock: Snapshot | None = None
         self._stock_taken = asyncio.Event()
@@ -119,6 +121,7 @@ class AriTelephony:
     def lost(self) -> None:
         self._stock = None
         self._stock_taken.clear()
+        self._claiming.clear()
         self._routing.keep_early()
 
     def _start(self, chore: Coroutine[object, object, None]) -> None:
@@ -134,7 +137,9 @@ class AriTelephony:
         if self._arrivals.full():
             log.error("calls.not_taken", waiting=self._arrivals.qsize(), remedy="this engine is overloaded")
             return
-        self._start(self._claim(event.channel.id))
+        if self._wanted(len(self._claiming) + self._arrivals.qsize()):
+            self._claiming.add(event.channel.id)
+            self._start(self._claim(event.channel.id))
 
     async def _claim(self, channel_id: str) -> None:
         """The first engine to claim gets the call, and a StasisStart for it."""
@@ -146,6 +151,8 @@ class AriTelephony:
         except ExternalError as error:
             self.counts.claims_lost += 1
             log.warning("claim.failed", channel=channel_id, why=str(error))
+        finally:
+            self._claiming.discard(channel_id)
 
     def arrived(self, leg: AriLeg, event: m.StasisStart) -> None:
         leg.entered(event.channel.state)
@@ -184,7 +191,8 @@ class AriTelephony:
 
     # ── the port ─────────────────────────────────────────────────────────────────────────────────
 
-    async def arrivals(self) -> AsyncIterator[Arrival]:
+    async def arrivals(self, wanted: Callable[[int], bool] = lambda _coming: True) -> AsyncIterator[Arrival]:
+        self._wanted = wanted
         while True:
             yield await self._arrivals.get()
 

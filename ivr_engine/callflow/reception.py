@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.endings import (
     Ending,
     caller_gone,
@@ -39,8 +40,9 @@ SWEEP_S: Final = 4.0
 class Reception:
     """Takes calls and keeps their coroutines. ``run`` is held by the engine's root task group."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, admission: Admission) -> None:
         self._house = house
+        self._admission = admission
         self._running: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._settled = False
@@ -54,6 +56,11 @@ class Reception:
     def calls(self) -> int:
         """Coroutines alive."""
         return len(self._running)
+
+    async def empty(self) -> None:
+        """Until there is no coroutine left."""
+        while self._running:
+            await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -80,8 +87,12 @@ class Reception:
     # ── new calls ────────────────────────────────────────────────────────────────────────────────
 
     async def _take_arrivals(self, group: asyncio.TaskGroup) -> None:
-        async for arrival in self._house.telephony.arrivals():
+        async for arrival in self._house.telephony.arrivals(self._wanted):
+            self._admission.took(self._house.site.limits.limits)
             self._hold(group, arrival.leg.id, self._receive(arrival))
+
+    def _wanted(self, coming: int) -> bool:
+        return self._admission.wants(self._house.site.limits.limits, calls=self.calls, coming=coming)
 
     def _hold(self, group: asyncio.TaskGroup, channel_id: str, life: Coroutine[None, None, None]) -> None:
         """Keep the coroutine of the call on that channel until it ends."""

@@ -89,7 +89,13 @@ class Metrics:
     def follow_ari(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Report what the ARI client counts for itself (connections, unknown events, …), read anew at
         each scrape: ``ivr_ari_total{what="connections"}``."""
-        self.registry.register(_Followed("ivr_ari", "What went by on the ARI socket", counts))
+        self.registry.register(_Followed("ivr_ari", "What went by on the ARI socket", "what", counts))
+
+    def follow_admission(self, left: Callable[[], Mapping[str, int]]) -> None:
+        """Report the offers of calls that were not taken: ``ivr_offers_left_total{reason="calls"}``. A caller
+        in the fallback is offered every 2 s."""
+        meaning = "Calls on offer left to other engines or the fallback, each time they are offered"
+        self.registry.register(_Followed("ivr_offers_left", meaning, "reason", left))
 
     def count(self, event: Event) -> None:
         """Count one event of the store."""
@@ -125,11 +131,11 @@ class Metrics:
 class _Followed(Collector):
     """Counters that live elsewhere."""
 
-    def __init__(self, name: str, meaning: str, counts: Callable[[], Mapping[str, int]]) -> None:
-        self._name, self._meaning, self._counts = name, meaning, counts
+    def __init__(self, name: str, meaning: str, label: str, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._name, self._meaning, self._label, self._counts = name, meaning, label, counts
 
     def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(self._name, self._meaning, labels=["what"])
+        family = CounterMetricFamily(self._name, self._meaning, labels=[self._label])
         for what, count in self._counts().items():
             family.add_metric([what], count)
         yield family

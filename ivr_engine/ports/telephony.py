@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,8 +54,12 @@ class Telephony(Protocol):
         """The application socket is active: events arrive and calls can be taken."""
         ...
 
-    def arrivals(self) -> AsyncIterator[Arrival]:
-        """New calls, each already claimed by this engine."""
+    def arrivals(self, wanted: Callable[[int], bool] = lambda _coming: True) -> AsyncIterator[Arrival]:
+        """New calls, each already claimed by this engine.
+
+        ``wanted`` is asked before a call is claimed, and told how many are claimed and not given out yet;
+        it must not block. A call not wanted is left to other engines and the fallback.
+        """
         ...
 
     def connections(self) -> AsyncIterator[Snapshot]:

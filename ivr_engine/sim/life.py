@@ -52,17 +52,19 @@ class MortalStore:
     """``ports.Store`` of an engine that may die before or after any commit.
 
     ``store`` runs inline; the time that a real one takes is spent before and after, so that other
-    coroutines get their chance in between. ``faults`` are raised, one a transaction.
+    coroutines get their chance in between. ``faults`` are raised, one a transaction; each takes ``slower_s``
+    more.
     """
 
     def __init__(self, store: Store, life: Life) -> None:
         self.faults: list[Exception] = []
+        self.slower_s = 0.0
         self._store = store
         self._life = life
 
     async def run(self, transaction: Callable[[Tx], T]) -> T:
         self._life.step("before commit")
-        await asyncio.sleep(chance().uniform(*COMMIT_S))
+        await asyncio.sleep(chance().uniform(*COMMIT_S) + self.slower_s)
         if self.faults:
             raise self.faults.pop(0)
         result = await self._store.run(transaction)

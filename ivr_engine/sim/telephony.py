@@ -98,10 +98,10 @@ class SimTelephony:
     def connected(self) -> bool:
         return self._up.is_set()
 
-    async def arrivals(self) -> AsyncIterator[Arrival]:
+    async def arrivals(self, wanted: Callable[[int], bool] = lambda _coming: True) -> AsyncIterator[Arrival]:
         while True:
             offer = await self._arrivals.get()
-            if offer.channel in self._legs:
+            if offer.channel in self._legs or not wanted(0):
                 continue
             leg = self._legs[offer.channel] = SimLeg(offer.channel, self)
             if await self._claim(offer.channel):

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from ivr_engine.domain.consent import OfferRules
 from ivr_engine.domain.dialling import NotDialled, why_not_dialled
+from ivr_engine.domain.overload import Limits
 from ivr_engine.domain.schedules import opening
 from ivr_engine.errors import QueueRemoved
 from ivr_engine.site.flows import Flow, Node
@@ -108,6 +109,21 @@ class Transfers(Settings):
     """What the other side is shown; not given: the caller's number."""
 
 
+class LimitSettings(Settings):
+    """What one engine takes on before it leaves new callers to other engines and the fallback."""
+
+    calls: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """At once."""
+    arrivals: Annotated[float, Field(gt=0, le=10_000)] = 100.0
+    """New calls a second, on average over ``overload.BURST_S``."""
+    store_lag: PositiveSeconds = 1.0
+    """Seconds that the database may take for a transaction."""
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(calls=self.calls, arrivals_per_s=self.arrivals, store_lag_s=self.store_lag)
+
+
 class SmsSettings(Settings):
     provider: Literal["simulator", "twilio"] = "simulator"
     sender: E164
@@ -129,6 +145,7 @@ class Site(Settings):
     numbers: dict[Dialled, Number]
     queues: dict[Name, Queue]
     transfers: Transfers | None = None
+    limits: LimitSettings = LimitSettings()
     schedules: dict[Name, ScheduleSettings] = Field(default_factory=dict)
     flows: dict[Name, Flow] = Field(default_factory=dict)
     agents: dict[Name, AgentSettings] = Field(default_factory=dict)

@@ -20,6 +20,7 @@ import structlog
 
 from ivr_engine.acd.desk import AgentDesk
 from ivr_engine.acd.dispatcher import Dispatcher
+from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
 from ivr_engine.domain.agents import Agent
@@ -28,6 +29,7 @@ from ivr_engine.domain.consent import ConsentRecord
 from ivr_engine.domain.events import Happening, Unrecognised
 from ivr_engine.domain.messages import Message
 from ivr_engine.domain.tickets import Ticket
+from ivr_engine.observability.lag import LagStore
 from ivr_engine.ports import Store
 from ivr_engine.sim import clock
 from ivr_engine.sim.life import Life, MortalStore
@@ -81,13 +83,14 @@ class Engine:
     def __init__(self, centre: Centre, name: str, last_step: int | None = None) -> None:
         self.life = Life(last_step)
         self.store = MortalStore(centre.store, self.life)
+        lag_store = LagStore(self.store)
         self.telephony = SimTelephony(centre.switch, name, self.life)
         self.wakes = 0
         self.dispatcher = Dispatcher(centre.site, self.store, centre.clock, centre.new_id)
         self.house = House(
             site=centre.site,
             prompts=centre.prompts,
-            store=self.store,
+            store=lag_store,
             telephony=self.telephony,
             clock=centre.clock,
             line=self.dispatcher,
@@ -95,7 +98,8 @@ class Engine:
             message_queued=self._woken,
             lookup=centre.lookup,
         )
-        self.reception = Reception(self.house)
+        self.admission = Admission(lag_store.lag_s)
+        self.reception = Reception(self.house, self.admission)
         self.desk = AgentDesk(centre.site, self.store, centre.clock, self.dispatcher, _password)
         self._task = asyncio.create_task(self._run(), name=f"engine {name}")
 

@@ -1,0 +1,50 @@
+"""How long the store makes its users wait, at this moment: a store that hangs has no latency to report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from ivr_engine.ports import Store, Tx
+
+T = TypeVar("T")
+
+REMEMBERED_S: Final = 2.0
+"""How long the last transaction speaks for the store; after that only those under way do."""
+
+
+class LagStore:
+    """``ports.Store``: runs ``store``, and knows its lag."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._under_way: dict[int, float] = {}
+        self._started = 0
+        self._last_s = 0.0
+        self._last_at = float("-inf")
+
+    def lag_s(self) -> float:
+        """Seconds: the age of the oldest transaction under way, or what the last one took if that is more."""
+        now = asyncio.get_running_loop().time()
+        # Dicts keep their order: the first is the oldest.
+        waiting = now - next(iter(self._under_way.values()), now)
+        return max(waiting, self._last_s if now - self._last_at < REMEMBERED_S else 0.0)
+
+    async def run(self, transaction: Callable[[Tx], T]) -> T:
+        loop = asyncio.get_running_loop()
+        self._started += 1
+        me, began = self._started, loop.time()
+        self._under_way[me] = began
+        try:
+            return await self._store.run(transaction)
+        finally:
+            del self._under_way[me]
+            self._last_at = loop.time()
+            self._last_s = self._last_at - began
+
+    async def check(self) -> None:
+        await self._store.check()
+
+    async def close(self) -> None:
+        await self._store.close()
