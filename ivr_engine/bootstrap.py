@@ -37,6 +37,8 @@ from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaStorer
 from ivr_engine.messaging.outbox import Outbox
 from ivr_engine.messaging.reconcile import Reconciliation
+from ivr_engine.messaging.voicemail import VoicemailStorer
+from ivr_engine.messaging.written import keep
 from ivr_engine.observability.lag import LagStore
 from ivr_engine.observability.masking import hide
 from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, watch_loop
@@ -151,6 +153,13 @@ class _Engine:
         self._media = MediaStorer(
             store=store, provider=self._provider, clock=self._clock, folder=settings.media
         )
+        self._voicemail = VoicemailStorer(
+            store=store,
+            recordings=self._telephony.recordings,
+            clock=self._clock,
+            keep=functools.partial(keep, settings.media),
+            engine=self._telephony.name,
+        )
         self._line = Dispatcher(loaded.site, store, self._clock, _new_id)
         self._desk = AgentDesk(
             loaded.site, store, self._clock, self._line, functools.partial(_phone_password, settings.state)
@@ -204,6 +213,7 @@ class _Engine:
             "line": self._line.run,
             "outbox": self._outbox.run,
             "media": self._media.run,
+            "voicemail": self._voicemail.run,
             "sms reconciliation": self._reconciliation().run,
             "web": self._web,
             "loop watch": functools.partial(watch_loop, self._metrics),

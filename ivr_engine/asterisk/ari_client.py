@@ -20,7 +20,15 @@ import structlog
 from yarl import URL
 
 from ivr_engine.asterisk.ari_models import ApplicationReplaced, ChannelUserevent, Message
-from ivr_engine.asterisk.ari_operations import Applications, Asterisk, Bridges, Channels, Events, Playbacks
+from ivr_engine.asterisk.ari_operations import (
+    Applications,
+    Asterisk,
+    Bridges,
+    Channels,
+    Events,
+    Playbacks,
+    Recordings,
+)
 from ivr_engine.asterisk.settings import AriSettings, AriTimes
 from ivr_engine.asterisk.transport import Payload, Query, Transport
 from ivr_engine.asterisk.transport_http import HttpTransport
@@ -110,6 +118,7 @@ class AriClient:
         self.channels = Channels(usual)
         self.bridges = Bridges(usual)
         self.playbacks = Playbacks(usual)
+        self.recordings = Recordings(usual)
         self.events = Events(usual)
         self.applications = Applications(usual)
         self.asterisk = Asterisk(usual)

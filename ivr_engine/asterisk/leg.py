@@ -9,18 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 import structlog
 
 from ivr_engine.asterisk.alive import Life, WhileAlive
 from ivr_engine.asterisk.ari_client import AriClient
-from ivr_engine.asterisk.ari_models import ChannelDtmfReceived, PlaybackFinished
-from ivr_engine.asterisk.ari_operations import Channels
+from ivr_engine.asterisk.ari_models import (
+    ChannelDtmfReceived,
+    PlaybackFinished,
+    RecordingFailed,
+    RecordingFinished,
+)
+from ivr_engine.asterisk.ari_operations import Bridges, Channels
 from ivr_engine.asterisk.causes import of_cause
 from ivr_engine.asterisk.playbacks import Playbacks
 from ivr_engine.asterisk.settings import AriSettings
-from ivr_engine.errors import CallEnded, ExternalError, Gone, NotInStasis, Unreachable
+from ivr_engine.errors import CallEnded, ExternalError, Gone, NotInStasis, Rejected, Unreachable
 from ivr_engine.ports import (
     DialResult,
     Digit,
@@ -33,7 +38,7 @@ from ivr_engine.ports import (
 )
 
 T = TypeVar("T")
-Heard = ChannelDtmfReceived | PlaybackFinished
+Heard = ChannelDtmfReceived | PlaybackFinished | RecordingFinished | RecordingFailed
 Inbox = asyncio.Queue[Heard]
 
 log = structlog.get_logger()
@@ -197,6 +202,55 @@ class AriLeg:
         except TimeoutError:
             return Timeout()
 
+    async def record(self, name: str, *, longest_s: int, silence_s: int) -> PlayResult:
+        async with self._while_alive():
+            with self._listening() as inbox:
+                if not await self._recording(name, longest_s, silence_s):
+                    return Finished()
+                try:
+                    async with asyncio.timeout(longest_s + self._settings.times.playback_margin_s):
+                        while True:
+                            event = await inbox.get()
+                            if _is_end_of(event, name):
+                                return _recorded(event)
+                except TimeoutError:
+                    log.warning("recording.end_missing", channel=self._id, recording=name)
+                    return Finished()
+
+    async def _recording(self, name: str, longest_s: int, silence_s: int) -> bool:
+        """Begin it, or find it begun; false when it is over."""
+        await self._leave_bridge()
+        try:
+            await self._client.channels.record(
+                channel_id=self._id,
+                name=name,
+                format="wav",
+                max_duration_seconds=longest_s,
+                max_silence_seconds=silence_s,
+                if_exists="fail",
+                terminate_on="#",
+            )
+        except Gone as error:
+            self.end()
+            raise self._life.over() from error
+        except NotInStasis:
+            # 409: there is one of that name, going on or over; or the channel is not ours.
+            await self.check()
+            with suppress(Gone):
+                await self._client.recordings.get_live(recording_name=name)
+                return True
+            await self._client.recordings.get_stored(recording_name=name)
+            return False
+        return True
+
+    async def _leave_bridge(self) -> None:
+        """Asterisk records no channel that is in a bridge."""
+        if self.bridge is None:
+            return
+        with suppress(Gone, NotInStasis, Rejected):
+            await Bridges(self._client.slow).remove_channel(bridge_id=self.bridge, channel=[self._id])
+        self.bridge = None
+
     async def stop_playing(self) -> None:
         async with self._while_alive():
             for playback in self._playbacks.to_stop():
@@ -306,3 +360,15 @@ class AriLeg:
 
     def _longest(self, prompts: Sequence[Prompt]) -> float:
         return sum(p.seconds for p in prompts) + self._settings.times.playback_margin_s
+
+
+def _is_end_of(event: Heard, name: str) -> TypeGuard[RecordingFinished | RecordingFailed]:
+    return isinstance(event, RecordingFinished | RecordingFailed) and event.recording.name == name
+
+
+def _recorded(event: RecordingFinished | RecordingFailed) -> PlayResult:
+    if isinstance(event, RecordingFailed):
+        return Failed(
+            f"Asterisk could not record ({event.recording.cause or 'no cause given'}); is the disk full?"
+        )
+    return Finished()

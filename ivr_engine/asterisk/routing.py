@@ -32,6 +32,8 @@ EVENTS = (
     m.ChannelStateChange,
     m.ChannelDtmfReceived,
     m.PlaybackFinished,
+    m.RecordingFinished,
+    m.RecordingFailed,
     m.Dial,
     m.ChannelEnteredBridge,
 )
@@ -129,6 +131,10 @@ class Routing:
                 kind, _, channel_id = event.playback.target_uri.partition(":")
                 if kind == "channel":
                     self._deliver(channel_id, event)
+            case m.RecordingFinished() | m.RecordingFailed():
+                kind, _, channel_id = event.recording.target_uri.partition(":")
+                if kind == "channel":
+                    self._deliver(channel_id, event)
             case m.Dial():
                 self._deliver(event.peer.id, event)
             case m.CallBroadcast():
@@ -167,7 +173,7 @@ class Routing:
 
     def _to_leg(self, leg: AriLeg, event: Message) -> None:
         match event:
-            case m.ChannelDtmfReceived() | m.PlaybackFinished():
+            case m.ChannelDtmfReceived() | m.PlaybackFinished() | m.RecordingFinished() | m.RecordingFailed():
                 if not leg.hear(event):
                     self._overflow(leg)
             case m.StasisStart():

@@ -14,6 +14,7 @@ from ivr_engine.asterisk.ari_client import AriClient, Replaced
 from ivr_engine.asterisk.ari_operations import Applications, Bridges, Channels
 from ivr_engine.asterisk.leg import STASIS, AriLeg
 from ivr_engine.asterisk.phones import Phones, Taken
+from ivr_engine.asterisk.recordings import AriRecordings
 from ivr_engine.asterisk.rooms import Rooms
 from ivr_engine.asterisk.routing import EVENTS, Routing
 from ivr_engine.asterisk.settings import AriSettings
@@ -37,6 +38,7 @@ class AriTelephony:
         self._client = AriClient(settings, self.counts)
         self._rooms = Rooms(self._client, settings.application)
         self._phones = Phones(self._client, settings)
+        self.recordings = AriRecordings(self._client.slow)
         self._routing = Routing(self, self._new_leg, most_early=settings.early_queue)
         self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(settings.arrival_queue)
         self._wanted: Callable[[int], bool] = lambda _coming: True

@@ -17,7 +17,10 @@ from yarl import URL
 
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.transport import Payload, Query, check
-from ivr_engine.errors import Unreachable
+from ivr_engine.errors import Rejected, Unreachable
+
+LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes. A recording of ten minutes is 10 MB."""
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -79,10 +82,19 @@ class HttpTransport:
                     method, URL(address, encoded=True), data=content, headers=_JSON if content else None
                 ) as answer,
             ):
-                return check(method, path, answer.status, await answer.read())
+                return check(method, path, answer.status, await _body(answer))
         except TimeoutError as error:
             raise Unreachable(
                 f"{method} {path}: no answer in {self._deadline_s:g} s; is Asterisk alive and not overloaded?"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(f"{method} {path}: {error}; is Asterisk running at {self._url}?") from error
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for part in answer.content.iter_any():
+        body += part
+        if len(body) > LARGEST_ANSWER:
+            raise Rejected(f"Asterisk's answer is larger than {LARGEST_ANSWER // 2**20} MB")
+    return bytes(body)

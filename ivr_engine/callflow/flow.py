@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.callflow import dip, goodbye, language, menu, play, transfer, ways
+from ivr_engine.callflow import dip, goodbye, language, menu, play, transfer, voicemail, ways
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.ports import Leg, Tx
@@ -20,6 +20,8 @@ CHAPTERS: Final[Mapping[Chapter, Callable[[House, Leg, Call], Awaitable[Call]]]]
     Chapter.MENU: menu.choose,
     Chapter.DIP: dip.ask,
     Chapter.DIALLING: transfer.dial,
+    Chapter.VOICEMAIL: voicemail.invite,
+    Chapter.RECORDING: voicemail.record,
 }
 
 
@@ -48,7 +50,7 @@ async def _still_there(house: House, call: Call) -> Call:
     if (
         call.queue
         or call.chapter is Chapter.TRANSFERRED
-        or (node is not None and ways.CHAPTER_OF.get(type(node.doing)) is call.chapter)
+        or (node is not None and ways.may_stand_at(node.doing, call.chapter))
     ):
         return call
     log.warning("flow.node_gone", flow=call.visit.flow, node=call.visit.node, meaning="the flow begins anew")

@@ -40,6 +40,7 @@ from ivr_engine.site.flows import (
     Note,
     Play,
     Transfer,
+    Voicemail,
 )
 
 log = structlog.get_logger()
@@ -50,9 +51,16 @@ CHAPTER_OF: Final[Mapping[type[Doing], Chapter]] = {
     Menu: Chapter.MENU,
     Dip: Chapter.DIP,
     Transfer: Chapter.DIALLING,
+    Voicemail: Chapter.VOICEMAIL,
     HangUp: Chapter.LEAVING,
 }
 """The chapter of a call at a node where something is heard."""
+
+
+def may_stand_at(doing: Doing, chapter: Chapter) -> bool:
+    """Whether a call in ``chapter`` can be at a node that does this."""
+    recording = chapter is Chapter.RECORDING and isinstance(doing, Voicemail)
+    return recording or CHAPTER_OF.get(type(doing)) is chapter
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Chapter(StrEnum):
 
     in a flow: ``playing`` a prompt · ``language`` the choice of language · ``menu`` · ``dip`` another
     system is asked · ``dialling`` a number outside rings · ``transferred`` caller and that number talk ·
+    ``voicemail`` the caller is asked for a message · ``recording`` it is being recorded ·
     ``leaving`` the last words before the call is hung up ·
 
     in a queue: ``waiting`` in the line, music ·
@@ -36,6 +37,8 @@ class Chapter(StrEnum):
     DIP = "dip"
     DIALLING = "dialling"
     TRANSFERRED = "transferred"
+    VOICEMAIL = "voicemail"
+    RECORDING = "recording"
     LEAVING = "leaving"
     WAITING = "waiting"
     ANNOUNCING = "announcing"
@@ -55,6 +58,8 @@ _IN_FLOW = frozenset(
         Chapter.DIP,
         Chapter.DIALLING,
         Chapter.TRANSFERRED,
+        Chapter.VOICEMAIL,
+        Chapter.RECORDING,
         Chapter.LEAVING,
     }
 )

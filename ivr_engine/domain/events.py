@@ -164,6 +164,30 @@ class TicketOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class VoicemailStarted:
+    """The caller's message is recorded from here on."""
+
+    voicemail_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoicemailKept:
+    """It is a file of the ticket now; ``seconds`` its length."""
+
+    voicemail_id: str
+    ticket_id: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class VoicemailDropped:
+    """Nothing was said."""
+
+    voicemail_id: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class CallAdopted:
     """An engine took the call over after a crash, a restart or an outage."""
 
@@ -215,6 +239,9 @@ Happening = (
     | OfferMissed
     | AgentConnected
     | TicketOpened
+    | VoicemailStarted
+    | VoicemailKept
+    | VoicemailDropped
     | CallAdopted
     | CallFellBack
     | CallFinished

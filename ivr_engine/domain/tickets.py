@@ -46,8 +46,25 @@ class Ticket:
     files: tuple[TicketFile, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voicemail:
+    """A recording that the telephone system makes, or made, of a caller's message, under the name ``id``.
+
+    ``engine``: the ARI application, and so the telephone system. ``kept``: the ticket has it (or it was
+    none), so that it can be deleted there. ``next_attempt_at``: not looked at before.
+    """
+
+    id: str
+    engine: str
+    call_id: str
+    started_at: datetime
+    kept: bool = False
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+
+
 def ticket_for(call: Call, messages: Sequence[Message], *, id: str, now: datetime) -> Ticket:
-    """The ticket of a call that an agent takes, with what was written so far."""
+    """The ticket of a call that an agent takes or that left a message, with what was written so far."""
     return Ticket(
         id=id,
         call_id=call.id,

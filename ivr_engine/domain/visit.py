@@ -22,10 +22,12 @@ class Visit:
     menu: MenuState
     trail: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict[str, str])
+    recording: str | None = None
+    """What the caller's message is recorded as, while it is."""
 
     def at(self, node: str, now: datetime) -> Visit:
         """On at another node, where nothing has been counted yet."""
-        return replace(self, node=node, menu=MenuState(now))
+        return replace(self, node=node, menu=MenuState(now), recording=None)
 
     def leaving_menu(self) -> Visit:
         """The menu at hand is one that can be gone back to."""

@@ -7,7 +7,6 @@ second fetch that writes the same name again.
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from ivr_engine.domain.tickets import file_from
 from ivr_engine.errors import ExternalError, IvrError
 from ivr_engine.messaging.metrics import MEDIA
 from ivr_engine.messaging.pictures import NotKept, kept
+from ivr_engine.messaging.written import write_whole
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock, SmsProvider, Store, Tx
 
@@ -182,7 +182,7 @@ def _checked_and_written(media: Media, content: bytes, folder: Path) -> Media:
     if isinstance(result, NotKept):
         return replace(media, status=MediaStatus.REFUSED, problem=result.reason)
     name = f"{media.id}.{result.extension}"
-    _write(folder, name, result.content)
+    write_whole(folder, name, result.content)
     return replace(
         media,
         status=MediaStatus.STORED,
@@ -190,23 +190,3 @@ def _checked_and_written(media: Media, content: bytes, folder: Path) -> Media:
         size=len(result.content),
         content_type=result.content_type,
     )
-
-
-def _write(folder: Path, name: str, content: bytes) -> None:
-    """Whole and durable, or not there under its name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{name}.part"
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(folder / name)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

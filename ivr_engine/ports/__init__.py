@@ -18,7 +18,18 @@ from ivr_engine.ports.legs import (
 )
 from ivr_engine.ports.line import Line, Seat
 from ivr_engine.ports.lookup import Lookup, Question
-from ivr_engine.ports.records import Agents, Callers, Calls, Consents, Engines, Events, Messages, Tickets
+from ivr_engine.ports.recordings import Recordings
+from ivr_engine.ports.records import (
+    Agents,
+    Callers,
+    Calls,
+    Consents,
+    Engines,
+    Events,
+    Messages,
+    Tickets,
+    Voicemails,
+)
 from ivr_engine.ports.sms import (
     Accepted,
     FindResult,
@@ -65,6 +76,7 @@ __all__ = [
     "Prompt",
     "Prompts",
     "Question",
+    "Recordings",
     "Seat",
     "SendResult",
     "SmsProvider",
@@ -77,5 +89,6 @@ __all__ = [
     "Timeout",
     "Tx",
     "Unclear",
+    "Voicemails",
     "WebhookRequest",
 ]

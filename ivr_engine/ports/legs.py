@@ -84,6 +84,15 @@ class Leg(Protocol):
         """
         ...
 
+    async def record(self, name: str, *, longest_s: int, silence_s: int) -> PlayResult:
+        """Record what is heard on the leg as ``name`` until ``#``, ``silence_s`` seconds of silence, or
+        ``longest_s`` seconds.
+
+        The recording goes on without an engine. Asked again for the same name, also by another engine: waits
+        for its end, or finds it over; it is never begun anew. See ``Recordings`` for what was recorded.
+        """
+        ...
+
     async def stop_playing(self) -> None:
         """Stop whatever prompt is being played now, also one that an engine before this one began; fine
         when there is none."""

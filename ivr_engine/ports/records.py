@@ -10,7 +10,7 @@ from ivr_engine.domain.calls import Call
 from ivr_engine.domain.consent import ConsentRecord
 from ivr_engine.domain.events import Event, Happening
 from ivr_engine.domain.messages import Message, MessageStatus
-from ivr_engine.domain.tickets import Comment, Ticket, TicketFile
+from ivr_engine.domain.tickets import Comment, Ticket, TicketFile, Voicemail
 
 
 class Calls(Protocol):
@@ -102,6 +102,26 @@ class Tickets(Protocol):
         ...
 
     def search(self, *, caller: str | None = None, limit: int = 100) -> list[Ticket]: ...
+
+
+class Voicemails(Protocol):
+    """Recordings in the telephone system that somebody has to look after."""
+
+    def add(self, voicemail: Voicemail) -> None: ...
+
+    def save(self, voicemail: Voicemail) -> None: ...
+
+    def put_off(self, voicemail_id: str, until: datetime) -> None:
+        """One more attempt failed."""
+        ...
+
+    def remove(self, voicemail_id: str) -> None:
+        """Nothing happens when it is not there."""
+        ...
+
+    def due(self, engine: str, now: datetime, limit: int) -> list[Voicemail]:
+        """Those of ``engine``, oldest first."""
+        ...
 
 
 class Consents(Protocol):

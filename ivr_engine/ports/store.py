@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from ivr_engine.ports.records import Agents, Callers, Calls, Consents, Engines, Events, Messages, Tickets
+from ivr_engine.ports.records import (
+    Agents,
+    Callers,
+    Calls,
+    Consents,
+    Engines,
+    Events,
+    Messages,
+    Tickets,
+    Voicemails,
+)
 
 T = TypeVar("T")
 
@@ -29,6 +39,8 @@ class Tx(Protocol):
     def events(self) -> Events: ...
     @property
     def engines(self) -> Engines: ...
+    @property
+    def voicemails(self) -> Voicemails: ...
 
 
 class Store(Protocol):

@@ -52,6 +52,7 @@ class SimLeg:
         self._answered: asyncio.Future[None] = loop.create_future()
         self._key: asyncio.Future[str] | None = None
         self._playbacks: dict[str, asyncio.Future[bool]] = {}
+        self._recordings: dict[str, asyncio.Future[None]] = {}
         self._numbers = itertools.count(1)
 
     # ── what the telephone system tells ──────────────────────────────────────────────────────────
@@ -65,6 +66,11 @@ class SimLeg:
         if end is not None and not end.done():
             end.set_result(whole)
 
+    def on_recording_ended(self, name: str) -> None:
+        end = self._recordings.get(name)
+        if end is not None and not end.done():
+            end.set_result(None)
+
     def on_answered(self) -> None:
         if not self._answered.done():
             self._answered.set_result(None)
@@ -73,12 +79,14 @@ class SimLeg:
         if not self._left.done():
             self._left.set_result(event)
 
-    def catch_up(self, *, up: bool, playing: frozenset[str]) -> None:
+    def catch_up(self, *, up: bool, playing: frozenset[str], recording: str | None) -> None:
         """The connection is back; events in between were lost."""
         if up:
             self.on_answered()
         for playback in self._playbacks.keys() - playing:
             self.on_playing_ended(playback, whole=True)
+        for name in self._recordings.keys() - {recording}:
+            self.on_recording_ended(name)
 
     # ── ports.Leg ────────────────────────────────────────────────────────────────────────────────
 
@@ -107,6 +115,16 @@ class SimLeg:
         finally:
             self._key = None
         return Digit(key.result()) if key.done() else Timeout()
+
+    async def record(self, name: str, *, longest_s: int, silence_s: int) -> PlayResult:
+        """Nobody is silent here."""
+        end = self._recordings[name] = asyncio.get_running_loop().create_future()
+        try:
+            await self._do("record", lambda channel: self._desk.switch.record(channel, name, longest_s))
+            await self._either(end, within_s=longest_s + PLAYING_SLACK_S)
+        finally:
+            del self._recordings[name]
+        return Finished()
 
     async def stop_playing(self) -> None:
         await self._do("stop", self._desk.switch.stop)

@@ -17,7 +17,16 @@ from typing import Final, Protocol
 from ivr_engine.errors import Gone, NotInStasis, NotUp, Rejected
 from ivr_engine.ports import DialResult, Prompt
 from ivr_engine.sim.ears import Ears
-from ivr_engine.sim.wire import ChannelLeft, Connection, KeyPressed, Offered, PhoneAnswered, PlayingEnded
+from ivr_engine.sim.wire import (
+    ChannelLeft,
+    Connection,
+    KeyPressed,
+    Offered,
+    PhoneAnswered,
+    PlayingEnded,
+    RecordingEnded,
+    WireEvent,
+)
 
 CLAIM_WITHIN_S: Final = 0.5
 """How long a caller is on offer before the fallback takes them."""
@@ -63,6 +72,8 @@ class Channel:
     app: str | None = None
     bridge: str | None = None
     playing: deque[Playback] = field(default_factory=deque[Playback])
+    recording: tuple[str, float] | None = None
+    """What is being recorded, and since when."""
     cause: int | None = None
     fallback_since: float | None = None
     ears: Ears = field(default_factory=Ears)
@@ -118,6 +129,8 @@ class SimSwitch:
         """Password by account name."""
         self.missing: set[str] = set()
         """Media of which there is no file."""
+        self.recorded: dict[str, float] = {}
+        """Seconds by name, of recordings that are over. Callers speak as long as they are recorded."""
         self._connections: dict[str, Connection] = {}
         self._calls = 0
 
@@ -135,7 +148,7 @@ class SimSwitch:
         if connection is not None:
             connection.close()
 
-    def _tell(self, channel: Channel, event: KeyPressed | PlayingEnded | PhoneAnswered | ChannelLeft) -> None:
+    def _tell(self, channel: Channel, event: WireEvent) -> None:
         connection = self._connections.get(channel.app or "")
         if connection is not None:
             connection.tell(event)
@@ -187,6 +200,7 @@ class SimSwitch:
 
     def give_to_fallback(self, channel: Channel) -> None:
         """Out of the application, on in the dialplan; by an engine, or by the watchdog."""
+        self._recording_over(channel)
         self._out_of_bridge(channel)
         channel.playing.clear()
         self._tell(channel, ChannelLeft(channel.id, NORMAL_CLEARING, moved=True))
@@ -218,6 +232,28 @@ class SimSwitch:
         for playback in stopped:
             self._tell(channel, PlayingEnded(channel.id, playback.id, whole=True))
         self._heard(channel)
+
+    def record(self, channel: Channel, name: str, longest_s: float) -> None:
+        """Begun once: asked for again, it goes on, or its end is told."""
+        if channel.recording is not None and channel.recording[0] == name:
+            return
+        if name in self.recorded:
+            self._tell(channel, RecordingEnded(channel.id, name))
+            return
+        if not channel.up:
+            raise NotUp(f"channel {channel.id} is not answered")
+        self._out_of_bridge(channel)
+        channel.recording = name, asyncio.get_running_loop().time()
+        self._later(channel, longest_s, self._recording_over)
+
+    def _recording_over(self, channel: Channel) -> None:
+        if channel.recording is None:
+            return
+        name, since = channel.recording
+        channel.recording = None
+        channel.no_timer()
+        self.recorded[name] = asyncio.get_running_loop().time() - since
+        self._tell(channel, RecordingEnded(channel.id, name))
 
     def _play_on(self, channel: Channel) -> None:
         prompt = channel.playing[0].prompts[0]
@@ -298,12 +334,15 @@ class SimSwitch:
 
     def key(self, channel: Channel, key: str) -> None:
         self._tell(channel, KeyPressed(channel.id, key))
+        if key == "#":
+            self._recording_over(channel)
 
     def gone(self, channel: Channel, cause: int) -> None:
         """The channel ends, whoever wanted it; fine when it has."""
         if channel.cause is not None:
             return
         channel.cause = cause
+        self._recording_over(channel)
         channel.no_timer()
         channel.playing.clear()
         del self.channels[channel.id]

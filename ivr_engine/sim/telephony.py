@@ -11,7 +11,15 @@ from ivr_engine.ports import Arrival, Leg, PhoneAccount, Snapshot
 from ivr_engine.sim.leg import SimLeg
 from ivr_engine.sim.life import Life
 from ivr_engine.sim.switch import NORMAL_CLEARING, Channel, SimSwitch
-from ivr_engine.sim.wire import ChannelLeft, Connection, KeyPressed, Offered, PlayingEnded, WireEvent
+from ivr_engine.sim.wire import (
+    ChannelLeft,
+    Connection,
+    KeyPressed,
+    Offered,
+    PlayingEnded,
+    RecordingEnded,
+    WireEvent,
+)
 
 T = TypeVar("T")
 
@@ -58,7 +66,11 @@ class SimTelephony:
                 moved = channel is not None
                 self._on_event(ChannelLeft(leg.id, NORMAL_CLEARING, moved=moved))
             else:
-                leg.catch_up(up=channel.up, playing=frozenset(p.id for p in channel.playing))
+                leg.catch_up(
+                    up=channel.up,
+                    playing=frozenset(p.id for p in channel.playing),
+                    recording=channel.recording and channel.recording[0],
+                )
 
     def _on_event(self, event: WireEvent) -> None:
         if isinstance(event, Offered):
@@ -68,6 +80,8 @@ class SimTelephony:
                 leg.on_key(event.key)
             elif isinstance(event, PlayingEnded):
                 leg.on_playing_ended(event.playback, whole=event.whole)
+            elif isinstance(event, RecordingEnded):
+                leg.on_recording_ended(event.name)
             elif isinstance(event, ChannelLeft):
                 del self._legs[event.channel]
                 leg.on_left(event)

@@ -45,6 +45,12 @@ class PlayingEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingEnded:
+    channel: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class PhoneAnswered:
     channel: str
 
@@ -58,7 +64,7 @@ class ChannelLeft:
     moved: bool = False
 
 
-WireEvent = Offered | KeyPressed | PlayingEnded | PhoneAnswered | ChannelLeft
+WireEvent = Offered | KeyPressed | PlayingEnded | RecordingEnded | PhoneAnswered | ChannelLeft
 
 
 class Way:

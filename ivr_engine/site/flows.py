@@ -154,6 +154,21 @@ class Transfer(Settings):
         return variables.get(self.number[1:-1], "") if self.number.startswith("{") else self.number
 
 
+class Voicemail(Settings):
+    """Ask for a message and record it, for a ticket; ``#`` ends it."""
+
+    prompt: PromptName = "voicemail"
+    longest: Annotated[int, Field(ge=5, le=600)] = 120
+    """Seconds."""
+    silence: Annotated[int, Field(ge=2, le=60)] = 5
+    """Seconds of silence that end it."""
+    then: Name
+    """For whoever has not hung up by then."""
+
+    def ways(self) -> Iterator[Way]:
+        yield Way(("then",), self.then)
+
+
 PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_-]{0,39})\}")
 CALL_FACTS: Final = frozenset({"caller", "number", "language", "call"})
 """What ``parameters`` of a dip may name besides variables: the caller's number (empty when hidden), the
@@ -213,7 +228,7 @@ class HangUp(Settings):
         yield from ()
 
 
-Doing = Play | ChooseLanguage | Menu | Hours | Note | Dip | Transfer | EnterQueue | HangUp
+Doing = Play | ChooseLanguage | Menu | Hours | Note | Dip | Transfer | Voicemail | EnterQueue | HangUp
 
 
 class Node(Settings):
@@ -226,6 +241,7 @@ class Node(Settings):
     set: Note | None = None
     dip: Dip | None = None
     transfer: Transfer | None = None
+    voicemail: Voicemail | None = None
     queue: EnterQueue | None = None
     hang_up: HangUp | None = None
 

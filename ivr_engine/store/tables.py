@@ -250,6 +250,19 @@ callers: Final = Table(
 )
 
 
+voicemails: Final = Table(
+    "voicemails",
+    metadata,
+    Column("id", Name, primary_key=True, comment="the recording's name in the telephone system"),
+    Column("engine", Name, nullable=False),
+    Column("call_id", Name, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("kept", Boolean, nullable=False, comment="fetched: to be deleted in the telephone system"),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),
+)
+
+
 engines: Final = Table(
     "engines",
     metadata,

@@ -19,6 +19,7 @@ from ivr_engine.store.events import EventTable
 from ivr_engine.store.failures import STORE_ERRORS, translated
 from ivr_engine.store.messages import MessageTable
 from ivr_engine.store.tickets import TicketTable
+from ivr_engine.store.voicemails import VoicemailTable
 
 Function = Callable[[Tx], Any]
 
@@ -36,6 +37,7 @@ class Transaction:
         "messages",
         "statements",
         "tickets",
+        "voicemails",
     )
 
     def __init__(self, statements: Statements) -> None:
@@ -48,6 +50,7 @@ class Transaction:
         self.consents = ConsentTable(statements)
         self.events = EventTable(statements)
         self.engines = EngineTable(statements)
+        self.voicemails = VoicemailTable(statements)
 
 
 @dataclass(frozen=True, slots=True)

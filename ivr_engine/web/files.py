@@ -1,4 +1,4 @@
-"""Customers' pictures and videos, handed out so that no browser runs anything in them."""
+"""Customers' pictures, videos and spoken messages, handed out so that no browser runs anything in them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _ENDINGS: Final = {
     "image/gif": ".gif",
     "video/mp4": ".mp4",
     "video/3gpp": ".3gp",
+    "audio/wav": ".wav",
 }
 """The types that are named to the browser; anything else is just bytes."""
 

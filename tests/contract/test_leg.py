@@ -18,6 +18,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
+from uuid import uuid4
 
 import pytest
 
@@ -31,6 +32,7 @@ from ivr_engine.ports import (
     Leg,
     PhoneAccount,
     Prompt,
+    Recordings,
     Snapshot,
     Telephony,
     Timeout,
@@ -40,6 +42,7 @@ from ivr_engine.sim.life import Life
 from ivr_engine.sim.people import AgentPhone, Behaviour, answers, busy, declines, does_not_answer
 from ivr_engine.sim.people import Caller as SimCaller
 from ivr_engine.sim.people import call as sim_call
+from ivr_engine.sim.recordings import SimRecordings
 from ivr_engine.sim.switch import SimSwitch
 from ivr_engine.sim.telephony import SimTelephony
 
@@ -72,6 +75,9 @@ class World(Protocol):
     def telephony(self) -> Telephony:
         """Of the engine that runs now."""
         ...
+
+    @property
+    def recordings(self) -> Recordings: ...
 
     @property
     def tolerance_s(self) -> float:
@@ -523,6 +529,45 @@ class LegContract:
 
         rig.run(scenario)
 
+    def test_a_recording_goes_on_through_a_crash_until_hash_and_is_made_once(self, rig: Rig) -> None:
+        async def scenario(world: World) -> None:
+            caller, leg = await answered(world)
+            name = f"voicemail-{uuid4().hex}"
+            await world.telephony.park(leg, "default")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(leg.record(name, longest_s=20, silence_s=10), 1)
+            await world.restart()
+            assert await world.recordings.fetch(name) is None
+            adopted = await world.telephony.adopt(leg.id)
+            async with in_half_a_second(lambda: caller.press("#")):
+                assert await adopted.record(name, longest_s=20, silence_s=10) == Finished()
+            again = await adopted.record(name, longest_s=20, silence_s=10)
+            assert again == Finished()
+            assert await adopted.play([world.prompt(0.5)]) == Finished()
+            assert (await world.recordings.fetch(name) or b"").startswith(b"RIFF")
+            await world.recordings.delete(name)
+            await world.recordings.delete(name)
+            with pytest.raises(Gone):
+                await world.recordings.fetch(name)
+
+        rig.run(scenario)
+
+    def test_a_recording_outlives_the_caller(self, rig: Rig) -> None:
+        async def scenario(world: World) -> None:
+            caller, leg = await answered(world)
+            name = f"voicemail-{uuid4().hex}"
+            async with in_half_a_second(caller.hang_up):
+                with suppress(CallEnded):  # its end may be told before the caller's
+                    await leg.record(name, longest_s=20, silence_s=10)
+
+            async def over() -> bool:
+                return await world.recordings.fetch(name) is not None
+
+            await eventually(over)
+            await world.recordings.delete(name)
+
+        rig.run(scenario)
+
     def test_a_phone_that_rang_at_the_crash_rings_on(self, rig: Rig) -> None:
         async def scenario(world: World) -> None:
             phone = await world.phone("silent")
@@ -645,6 +690,10 @@ class SimWorld:
         self._switch = SimSwitch()
         self._life = Life()
         self.telephony = SimTelephony(self._switch, "ivr-1", self._life)
+
+    @property
+    def recordings(self) -> Recordings:
+        return SimRecordings(self.telephony)
 
     def prompt(self, seconds: float) -> Prompt:
         return Prompt(f"{seconds} s", "sound:some", seconds)

@@ -19,7 +19,7 @@ from ivr_engine.domain.calls import Call
 from ivr_engine.domain.consent import ConsentRecord
 from ivr_engine.domain.events import Happening
 from ivr_engine.domain.messages import Message
-from ivr_engine.domain.tickets import Ticket
+from ivr_engine.domain.tickets import Ticket, Voicemail
 from ivr_engine.ports import Store, Tx
 from tests.contract.store_examples import KINDS, Undo, requested, sharing_a_store
 
@@ -122,6 +122,26 @@ async def test_tickets_come_back_as_they_were(store: Store, one: Ticket) -> None
         tx.tickets.add(one)
         assert tx.tickets.get(one.id) == one
         assert tx.tickets.search() == [one]
+
+    await _undone(store, body)
+
+
+@sharing_a_store
+@given(first=records(Voicemail), then=records(Voicemail))
+async def test_voicemails_come_back_as_they_were(store: Store, first: Voicemail, then: Voicemail) -> None:
+    now = datetime(2199, 1, 2, tzinfo=UTC)
+
+    def body(tx: Tx) -> None:
+        changed = replace(then, id=first.id)
+        tx.voicemails.add(first)
+        assert tx.voicemails.due(first.engine, now, 10) == [first]
+        tx.voicemails.save(changed)
+        tx.voicemails.put_off(first.id, now + timedelta(days=1))
+        assert tx.voicemails.due(changed.engine, now, 10) == []
+        [late] = tx.voicemails.due(changed.engine, now + timedelta(days=2), 10)
+        assert (late.attempts, late.kept) == (changed.attempts + 1, changed.kept)
+        tx.voicemails.remove(first.id)
+        assert tx.voicemails.due(changed.engine, now + timedelta(days=2), 10) == []
 
     await _undone(store, body)
 

@@ -15,8 +15,9 @@ import pytest
 from scripts.stack import Asterisk
 from tests.integration.engine import House, example_site, with_queue
 from tests.integration.test_crash_live import staged
+from tests.sipp.api import Item, until
 from tests.sipp.ears import MUSIC
-from tests.sipp.stage import Caller, both_hear_each_other
+from tests.sipp.stage import CALLER_VOICE, Caller, both_hear_each_other
 
 OUTSIDE = "+4930901820"
 AGENT = "outside-1"
@@ -28,6 +29,11 @@ def house(asterisk: Asterisk, tmp_path_factory: pytest.TempPathFactory) -> Itera
     site = example_site()
     with_queue(site, "outside", "7300", agents=1)
     site["transfers"] = {"trunk": AGENT, "allow": ["+4930"]}
+    site["flows"]["message"] = {
+        "start": "message",
+        "nodes": {"message": {"voicemail": {"then": "bye"}}, "bye": {"hang_up": {}}},
+    }
+    site["numbers"]["7302"] = {"flow": "message"}
     nodes: dict[str, Any] = {
         "out": {"transfer": {"number": OUTSIDE, "ring_time": 5, "otherwise": "bye"}},
         "bye": {"hang_up": {}},
@@ -88,3 +94,21 @@ async def test_nobody_answers_outside(house: House, tmp_path: Path) -> None:
         await caller.hears("goodbye", within=10)
         await outside.stops_ringing()
         await caller.is_hung_up_on(within=10)
+
+
+async def test_a_message_outlives_engine_and_caller(house: House, tmp_path: Path) -> None:
+    async with staged(house, tmp_path, "7302") as stage, stage.caller("wait") as caller:
+        invitation = await caller.hears("voicemail")
+        await caller.ear.hears_past(invitation)
+        caller.ear.speaks(CALLER_VOICE)
+        await caller.ear.listens(1.5)
+        house.kill_engine()
+        caller.leaves()
+        await asyncio.to_thread(house.start_engine)
+
+        async def on_ticket() -> list[Item]:
+            return [file for ticket in await stage.api.tickets(caller.number) for file in ticket["files"]]
+
+        [file] = await until(on_ticket, within=15, what="the message on a ticket")
+        assert file["content_type"] == "audio/wav"
+        assert file["size"] > 16_000

@@ -15,7 +15,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from ivr_engine.ports import Arrival, PhoneAccount, Prompt, Snapshot, Telephony
+from ivr_engine.ports import Arrival, PhoneAccount, Prompt, Recordings, Snapshot, Telephony
 from scripts.stack import Asterisk
 from tests.contract.test_leg import Caller, LegContract, Phone, Rig, World
 from tests.integration.test_ari_calls import CALLER, Engine, engine
@@ -106,6 +106,10 @@ class AriWorld:
     @property
     def telephony(self) -> Telephony:
         return self._engine.telephony
+
+    @property
+    def recordings(self) -> Recordings:
+        return self._engine.telephony.recordings
 
     def prompt(self, seconds: float) -> Prompt:
         name = f"tone-{seconds:g}"

@@ -55,6 +55,8 @@ def test_who_holds_a_place_and_who_may_be_offered(chapter: Chapter) -> None:
         Chapter.LANGUAGE: "menu",
         Chapter.DIP: "menu",
         Chapter.DIALLING: "menu",
+        Chapter.VOICEMAIL: "menu",
+        Chapter.RECORDING: "menu",
         Chapter.LEAVING: "menu",
     }
     assert call.state == people_say.get(chapter, chapter.value)

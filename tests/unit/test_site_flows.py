@@ -180,3 +180,19 @@ def test_the_example_flow_is_what_the_readme_says() -> None:
     menu = site.flows["main"].nodes["main-menu"].menu
     assert menu is not None
     assert menu.keys == {"1": "support", "2": "sales-menu", "9": "open-now"}
+
+
+@pytest.mark.parametrize(
+    ("node", "what"),
+    [
+        ("{then: operator}", None),
+        ("{prompt: closed}", "then"),
+        ("{then: operator, prompt: mesage}", "language 'en' has no prompt 'mesage'"),
+        ("{then: operator, longest: 3600}", "longest"),
+    ],
+)
+def test_what_a_voicemail_needs(folder: Path, node: str, what: str | None) -> None:
+    before = "        play:\n          prompt: order_status\n          then: support"
+    found = problems(folder, before, f"        voicemail: {node}", "flows.yaml")
+    errors = [p.what for p in found if p.severity is Severity.ERROR]
+    assert not errors if what is None else what in " ".join(errors)

@@ -227,9 +227,24 @@ def upgrade() -> None:
         ),
     )
 
+    op.create_table(
+        "voicemails",
+        sa.Column("id", _NAME, nullable=False, comment="the recording's name in the telephone system"),
+        sa.Column("engine", _NAME, nullable=False),
+        sa.Column("call_id", _NAME, nullable=False),
+        sa.Column("started_at", _TIME, nullable=False),
+        sa.Column(
+            "kept", sa.Boolean(), nullable=False, comment="fetched: to be deleted in the telephone system"
+        ),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", _TIME),
+        sa.PrimaryKeyConstraint("id", name="pk_voicemails"),
+    )
+
 
 def downgrade() -> None:
     for table in (
+        "voicemails",
         "ticket_files",
         "ticket_comments",
         "tickets",

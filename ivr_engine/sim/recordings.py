@@ -1,0 +1,27 @@
+"""``ports.Recordings`` of the simulated telephone system: as long as the callers spoke, and silent."""
+
+from __future__ import annotations
+
+from ivr_engine.errors import Gone
+from ivr_engine.sim.telephony import SimTelephony
+
+
+class SimRecordings:
+    """As one engine reaches them."""
+
+    def __init__(self, telephony: SimTelephony) -> None:
+        self._telephony = telephony
+
+    async def fetch(self, name: str) -> bytes | None:
+        return await self._telephony.request("fetch", lambda: self._wav(name))
+
+    def _wav(self, name: str) -> bytes | None:
+        switch = self._telephony.switch
+        if any(c.recording and c.recording[0] == name for c in switch.channels.values()):
+            return None
+        if name not in switch.recorded:
+            raise Gone(f"no recording {name}")
+        return b"RIFF".ljust(44, b"\0") + bytes(round(switch.recorded[name] * 8000) * 2)
+
+    async def delete(self, name: str) -> None:
+        await self._telephony.request("delete", lambda: self._telephony.switch.recorded.pop(name, None))
