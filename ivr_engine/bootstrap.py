@@ -30,7 +30,7 @@ from ivr_engine.callflow import forgotten
 from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
-from ivr_engine.errors import ExternalError
+from ivr_engine.errors import ConfigError, ExternalError
 from ivr_engine.guard import Services
 from ivr_engine.lookup.http import HttpLookup
 from ivr_engine.messaging.inbound import InboundRules
@@ -42,12 +42,10 @@ from ivr_engine.messaging.written import keep
 from ivr_engine.observability.lag import LagStore
 from ivr_engine.observability.masking import hide
 from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, watch_loop
-from ivr_engine.ports import SmsProvider, Store
+from ivr_engine.ports import SmsProvider, Speech, Store
 from ivr_engine.settings import Settings
-from ivr_engine.site.loader import load
 from ivr_engine.site.models import Site
-from ivr_engine.site.prompt_book import PromptBook
-from ivr_engine.site.prompts import render
+from ivr_engine.site.reload import Folders, Made, Reloader, make
 from ivr_engine.sms import twilio, twilio_account
 from ivr_engine.sms.simulator import Simulator, SimulatorAccount
 from ivr_engine.speech.espeak import Espeak
@@ -57,6 +55,7 @@ from ivr_engine.web.handset import handset_router, no_handset_router
 from ivr_engine.web.health import Check, HealthBoard, disk_check, prompts_check, socket_check, store_check
 from ivr_engine.web.server import listen, serve
 from ivr_engine.web.services import WebServices
+from ivr_engine.web.site import site_router
 from ivr_engine.web.webhooks import WebhookFront, WebhookServices
 
 log = structlog.get_logger()
@@ -87,8 +86,8 @@ class UtcClock:
 class Loaded:
     """What is read and made before the first call: blocking work, done in a thread."""
 
-    site: Site
-    prompts: PromptBook
+    made: Made
+    speech: Speech
     store: WatchedStore
 
 
@@ -119,11 +118,15 @@ def _spare_garbage_collector() -> None:
 
 
 def _load(settings: Settings) -> Loaded:
-    site = load(settings.config)
     settings.state.mkdir(parents=True, exist_ok=True)
     settings.state.chmod(0o700)
-    prompts = render(site, settings.prompts, settings.sounds, Espeak(), _say_progress)
-    return Loaded(site, prompts, WatchedStore(connect(settings.store_url)))
+    speech = Espeak()
+    made = make(_folders(settings), speech, _say_progress)
+    return Loaded(made, speech, WatchedStore(connect(settings.store_url)))
+
+
+def _folders(settings: Settings) -> Folders:
+    return Folders(settings.config, settings.prompts, settings.sounds, settings.history)
 
 
 def _say_progress(done: int, of: int) -> None:
@@ -141,10 +144,18 @@ class _Engine:
         self._metrics = metrics
         self._clock = UtcClock()
         self._services = Services()
-        self._page = MetricsPage(metrics, store, self._clock, lambda: loaded.site.queues)
+        self._reloader = Reloader(
+            _folders(settings),
+            loaded.speech,
+            self._clock,
+            loaded.made,
+            self._site_changed,
+            metrics.site_loaded,
+        )
+        self._page = MetricsPage(metrics, store, self._clock, lambda: self._site.queues)
         self._stop = asyncio.Event()
         self._exit_code = 0
-        self._provider = sms_provider(settings, loaded.site, store)
+        self._provider = sms_provider(settings, loaded.made.site, store)
         self._telephony = _telephony(settings)
         metrics.follow_ari(lambda: dataclasses.asdict(self._telephony.counts))
         self._outbox = Outbox(
@@ -160,14 +171,14 @@ class _Engine:
             keep=functools.partial(keep, settings.media),
             engine=self._telephony.name,
         )
-        self._line = Dispatcher(loaded.site, store, self._clock, _new_id)
+        in_force = self._reloader.in_force
+        self._line = Dispatcher(in_force, store, self._clock, _new_id)
         self._desk = AgentDesk(
-            loaded.site, store, self._clock, self._line, functools.partial(_phone_password, settings.state)
+            in_force, store, self._clock, self._line, functools.partial(_phone_password, settings.state)
         )
         self._lookup = HttpLookup(os.environ)
         self._house = House(
-            site=loaded.site,
-            prompts=loaded.prompts,
+            in_force=in_force,
             store=store,
             telephony=self._telephony,
             clock=self._clock,
@@ -185,6 +196,7 @@ class _Engine:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.wake)
         listen(self._settings.http_host, self._settings.http_port).close()  # a taken port is said now
         await self._desk.push_accounts(self._telephony)
         await self._page.begin()
@@ -207,6 +219,7 @@ class _Engine:
     def _all_services(self) -> dict[str, Callable[[], Awaitable[None]]]:
         return {
             "store": self._loaded.store.watch,
+            "site": self._reloader.run,
             "telephony": self._telephone,
             "reception": self._reception.run,
             "forgotten calls": functools.partial(forgotten.look_after, self._house),
@@ -229,7 +242,7 @@ class _Engine:
             await asyncio.Event().wait()
 
     def _rules(self) -> InboundRules:
-        return InboundRules(provider=self._provider.name, country=self._loaded.site.country)
+        return InboundRules(provider=self._provider.name, country=self._site.country)
 
     def _reconciliation(self) -> Reconciliation:
         return Reconciliation(
@@ -250,7 +263,7 @@ class _Engine:
             store=self._store,
             clock=self._clock,
             token=_api_token(self._settings),
-            site=lambda: self._loaded.site,
+            site=lambda: self._site,
             health=HealthBoard(self._checks()),
             metrics=self._page.render,
             desk=self._desk,
@@ -258,12 +271,12 @@ class _Engine:
             unknown_messages=self._outbox,
             media_folder=self._settings.media,
             sip_server=self._settings.sip_server,
-            more=(self._handset(),),
+            more=(self._handset(), site_router(lambda: self._reloader.state, self._reloader.reload)),
         )
 
     def _handset(self) -> APIRouter:
         if isinstance(self._provider, Simulator):
-            return handset_router(self._provider, lambda: self._loaded.site.country)
+            return handset_router(self._provider, lambda: self._site.country)
         return no_handset_router(self._provider.name)
 
     def _webhook_services(self) -> WebhookServices:
@@ -280,12 +293,31 @@ class _Engine:
         return (
             socket_check(self._telephony),
             store_check(self._store),
-            prompts_check(functools.partial(self._loaded.prompts.playable, self._settings.sounds)),
+            prompts_check(self._reloader.playable),
             disk_check(self._settings.state),
             Check("services", self._all_run, "a part of the engine is failing and being restarted"),
             Check("load", self._takes_calls, "overloaded: new callers are left to others", needed=False),
             Check("sms", self._provider_answers, "the SMS provider does not answer", needed=False),
+            Check("configuration", self._site_is_right, self._why_not_in_force, needed=False),
         )
+
+    @property
+    def _site(self) -> Site:
+        return self._reloader.in_force.current.site
+
+    async def _site_changed(self, before: Site) -> None:
+        self._line.agent_changed()
+        await self._desk.push_accounts(self._telephony, known=before.agents)
+
+    async def _site_is_right(self) -> None:
+        if problems := self._reloader.state.problems:
+            raise problems[0]
+
+    def _why_not_in_force(self) -> str:
+        """For anybody: which file, nothing of what stands in it."""
+        places = sorted({_place(p) for p in self._reloader.state.problems if isinstance(p, ConfigError)})
+        wrong = f"wrong: {', '.join(places[:5])}" if places else "it cannot be loaded"
+        return f"the configuration as it is now is not in force; {wrong}"
 
     async def _all_run(self) -> None:
         if self._services.failing:
@@ -298,6 +330,11 @@ class _Engine:
     async def _provider_answers(self) -> None:
         if self._outbox.provider_down:
             raise ExternalError(f"SMS provider {self._provider.name} is down")
+
+
+def _place(problem: ConfigError) -> str:
+    name = Path(problem.file).name
+    return f"{name} line {problem.line}" if problem.line else name
 
 
 async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:

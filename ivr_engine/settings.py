@@ -92,6 +92,11 @@ class Settings:
         return self.state / "media"
 
     @property
+    def history(self) -> Path:
+        """The folder of former configurations."""
+        return self.state / "history"
+
+    @property
     def sip_server(self) -> str:
         """``host:port`` for an agent's phone."""
         return f"127.0.0.1:{self.sip_port}"

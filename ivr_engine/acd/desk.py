@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.events import AgentChanged
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Clock, Line, PhoneAccount, Store, Telephony, Tx
-from ivr_engine.site.models import Site
+from ivr_engine.site.now import SiteNow
 
 
 class AgentDesk:
     """What an agent can ask for. Raises ``Refused`` for an agent the site does not know."""
 
     def __init__(
-        self, site: Site, store: Store, clock: Clock, line: Line, password_of: Callable[[str], Awaitable[str]]
+        self,
+        in_force: SiteNow,
+        store: Store,
+        clock: Clock,
+        line: Line,
+        password_of: Callable[[str], Awaitable[str]],
     ) -> None:
-        self._site = site
+        self._in_force = in_force
         self._store = store
         self._clock = clock
         self._line = line
@@ -37,10 +42,11 @@ class AgentDesk:
         self._known(name)
         return PhoneAccount(name, await self._password_of(name))
 
-    async def push_accounts(self, telephony: Telephony) -> None:
-        """Make every agent's phone account known to the telephone system."""
-        for name in self._site.agents:
-            await telephony.put_account(await self.account(name))
+    async def push_accounts(self, telephony: Telephony, known: Collection[str] = ()) -> None:
+        """Make the phone account of every agent but the ``known`` known to the telephone system."""
+        for name in self._in_force.current.site.agents:
+            if name not in known:
+                await telephony.put_account(await self.account(name))
 
     async def _change(self, name: str, change: Callable[[Agent], Agent]) -> Agent:
         self._known(name)
@@ -57,6 +63,7 @@ class AgentDesk:
         return await self._store.run(write)
 
     def _known(self, name: str) -> None:
-        if name not in self._site.agents:
-            known = ", ".join(sorted(self._site.agents))
+        agents = self._in_force.current.site.agents
+        if name not in agents:
+            known = ", ".join(sorted(agents))
             raise Refused(f"no agent {name!r}: the site has {known}", missing=True)

@@ -21,6 +21,7 @@ from ivr_engine.errors import ExternalError
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock, Store, Tx
 from ivr_engine.site.models import Site
+from ivr_engine.site.now import SiteNow
 
 log = structlog.get_logger()
 
@@ -65,15 +66,14 @@ class CalledSeat:
 class Dispatcher:
     """``ports.Line``. ``run`` is held by the engine's root task group."""
 
-    def __init__(self, site: Site, store: Store, clock: Clock, new_id: Callable[[], str]) -> None:
-        self._site = site
+    def __init__(self, in_force: SiteNow, store: Store, clock: Clock, new_id: Callable[[], str]) -> None:
+        self._in_force = in_force
         self._store = store
         self._clock = clock
         self._new_id = new_id
         self._seats: dict[str, CalledSeat] = {}
         self._wake = asyncio.Event()
         self._agents_left_over = True
-        self._queues_of = site.queues_of()
         self._trouble = Trouble("matching.store_unavailable", "matching.works_again")
 
     @contextmanager
@@ -134,21 +134,22 @@ class Dispatcher:
             seat.call()
 
     def _reserve(self, tx: Tx, seated: frozenset[str]) -> tuple[list[Match], datetime | None, bool]:
-        now = self._clock.now()
-        agents = [a for a in tx.agents.all() if a.name in self._queues_of]
+        now, site = self._clock.now(), self._in_force.current.site
+        queues_of = site.queues_of()
+        agents = [a for a in tx.agents.all() if a.name in queues_of]
         next_free_at = min((a.until for a in agents if a.until is not None and a.until > now), default=None)
         free = [a for a in agents if a.is_free(now)]
         if not free:
             return [], next_free_at, False
         waiting = [c for c in tx.calls.open() if c.id in seated]
-        found = matches(waiting, free, self._queues_of, now)
+        found = matches(waiting, free, queues_of, now)
         for match in found:
-            self._write(tx, match, now)
+            self._write(tx, match, site, now)
         return found, next_free_at, len(found) < len(free)
 
-    def _write(self, tx: Tx, match: Match, now: datetime) -> None:
+    def _write(self, tx: Tx, match: Match, site: Site, now: datetime) -> None:
         call, agent = match.call, match.agent
-        ends_at = now + timedelta(seconds=self._site.queues[call.queue].ring_time)
+        ends_at = now + timedelta(seconds=site.queues[call.queue].ring_time)
         tx.calls.save(call.offered(agent.name, self._new_id(), ends_at))
         tx.agents.save(agent.offered(call.id, now))
         tx.events.add(now, call.id, AgentOffered(agent.name))

@@ -20,6 +20,7 @@ async def register(house: House, arrival: Arrival) -> Call:
 
     Raises ``Refused`` when nothing answers to the number dialled.
     """
+    house = house.for_a_step()
     call_id, arrived_at = house.new_id(), house.clock.now()
 
     def write(tx: Tx) -> Call:

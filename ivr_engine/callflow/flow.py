@@ -31,18 +31,20 @@ async def through(house: House, leg: Leg, call: Call) -> Call | EndReason:
     A prompt that an engine before this one began is stopped and played anew.
     """
     await leg.stop_playing()
-    call = await _still_there(house, call)
-    while call.in_flow:
+    while True:
+        house = house.for_a_step()
+        call = await _still_there(house, call)
+        if not call.in_flow:
+            return call
         if call.chapter is Chapter.LEAVING:
             return await goodbye.say(house, leg, call)
         if call.chapter is Chapter.TRANSFERRED:
             return await transfer.talk(house, leg, call)
         call = await CHAPTERS[call.chapter](house, leg, call)
-    return call
 
 
 async def _still_there(house: House, call: Call) -> Call:
-    """The configuration may have changed while no engine was there: who stands at a node that is gone, or
+    """The configuration may have changed since the last step: who stands at a node that is gone, or
     that does something else now, begins anew."""
     if call.visit is None:
         return call

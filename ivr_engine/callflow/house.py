@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ivr_engine.domain.calls import Call
@@ -12,6 +12,7 @@ from ivr_engine.errors import Refused
 from ivr_engine.ports import Clock, Line, Lookup, Prompt, Prompts, Store, Telephony
 from ivr_engine.site.flows import Doing, Transfer
 from ivr_engine.site.models import Site
+from ivr_engine.site.now import InForce, SiteNow
 
 D = TypeVar("D", bound=Doing)
 
@@ -20,11 +21,11 @@ D = TypeVar("D", bound=Doing)
 class House:
     """The parts, wired once by ``bootstrap``.
 
-    ``message_queued`` wakes the outbox; it promises nothing, the row in the store does.
+    ``message_queued`` wakes the outbox; it promises nothing, the row in the store does. ``held`` is the
+    configuration that one step of a call keeps to, whatever comes into force meanwhile.
     """
 
-    site: Site
-    prompts: Prompts
+    in_force: SiteNow
     store: Store
     telephony: Telephony
     clock: Clock
@@ -32,6 +33,20 @@ class House:
     new_id: Callable[[], str]
     message_queued: Callable[[], None]
     lookup: Lookup
+    held: InForce | None = None
+
+    @property
+    def site(self) -> Site:
+        return (self.held or self.in_force.current).site
+
+    @property
+    def prompts(self) -> Prompts:
+        return (self.held or self.in_force.current).prompts
+
+    def for_a_step(self) -> House:
+        """With the configuration in force now held fast, so that what a step reads fits together."""
+        current = self.in_force.current
+        return self if self.held is current else replace(self, held=current)
 
     def prompt(self, call: Call, name: str) -> Prompt:
         """What is said under ``name`` to this caller: in their language, their queue's own if it has one."""

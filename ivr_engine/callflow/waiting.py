@@ -29,7 +29,7 @@ async def wait(house: House, leg: Leg, call: Call, seat: Seat) -> Call:
         async with seat.interrupting():
             if call.chapter is Chapter.WAITING:
                 await leg.until(asyncio.sleep(call.music_left_s(house.clock.now())))
-            call = await _announce(house, leg, call)
+            call = await _announce(house.for_a_step(), leg, call)
     await leg.stop_playing()
     call = await house.store.run(lambda tx: tx.calls.get(call.id))
     seat.heard()

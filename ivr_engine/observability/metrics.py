@@ -79,6 +79,13 @@ class Metrics:
         self.longest = Gauge("ivr_queue_longest_wait_seconds", "Longest wait now", ["queue"], registry=r)
         self.agents = Gauge("ivr_agents", "Agents now, by state", ["state"], registry=r)
         self.store_up = Gauge("ivr_store_up", "1 when the store answered this scrape", registry=r)
+        self.site_loads = Counter("ivr_site_loads", "Changed configurations", ["result"], registry=r)
+        self.site_in_force = Gauge(
+            "ivr_site_in_force", "1 when the configuration as it is now is in force", registry=r
+        )
+        self.site_in_force.set(1)
+        for result in ("applied", "refused"):
+            self.site_loads.labels(result)
         self.loop_lag = Histogram(
             "ivr_event_loop_lag_seconds", "How late the event loop runs", registry=r, buckets=_LATENCY
         )
@@ -96,6 +103,11 @@ class Metrics:
         in the fallback is offered every 2 s."""
         meaning = "Calls on offer left to other engines or the fallback, each time they are offered"
         self.registry.register(_Followed("ivr_offers_left", meaning, "reason", left))
+
+    def site_loaded(self, applied: bool) -> None:
+        """Count one loading of a changed configuration."""
+        self.site_loads.labels("applied" if applied else "refused").inc()
+        self.site_in_force.set(int(applied))
 
     def count(self, event: Event) -> None:
         """Count one event of the store."""

@@ -37,12 +37,12 @@ log = structlog.get_logger()
 class Check:
     """``probe`` raises an ``IvrError`` (its reason goes to the log) when the thing is not well.
 
-    ``trouble`` is the sentence shown to whoever asks. ``needed``: without it no call can be taken.
+    ``trouble`` is (or gives) the sentence shown to whoever asks. ``needed``: without it no call can be taken.
     """
 
     name: str
     probe: Callable[[], Awaitable[None]]
-    trouble: str
+    trouble: str | Callable[[], str]
     needed: bool = True
 
 
@@ -82,7 +82,8 @@ class HealthBoard:
         except (IvrError, OSError, TimeoutError) as error:
             if before.get(check.name, True):
                 log.error("health.check_failed", check=check.name, error=str(error) or type(error).__name__)
-            return Finding(check.name, ok=False, needed=check.needed, detail=check.trouble)
+            detail = check.trouble if isinstance(check.trouble, str) else check.trouble()
+            return Finding(check.name, ok=False, needed=check.needed, detail=detail)
         if not before.get(check.name, True):
             log.info("health.check_passes_again", check=check.name)
         return Finding(check.name, ok=True, needed=check.needed, detail="ok")

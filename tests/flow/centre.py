@@ -39,6 +39,7 @@ from ivr_engine.sim.prompts import SimPrompts
 from ivr_engine.sim.switch import SimSwitch
 from ivr_engine.sim.telephony import SimTelephony
 from ivr_engine.site.models import Site
+from ivr_engine.site.now import InForce, SiteNow
 from ivr_engine.store import connect
 from tests.flow.databases import new_database
 
@@ -86,10 +87,10 @@ class Engine:
         lag_store = LagStore(self.store)
         self.telephony = SimTelephony(centre.switch, name, self.life)
         self.wakes = 0
-        self.dispatcher = Dispatcher(centre.site, self.store, centre.clock, centre.new_id)
+        self.in_force = SiteNow(InForce(centre.site, centre.prompts))
+        self.dispatcher = Dispatcher(self.in_force, self.store, centre.clock, centre.new_id)
         self.house = House(
-            site=centre.site,
-            prompts=centre.prompts,
+            in_force=self.in_force,
             store=lag_store,
             telephony=self.telephony,
             clock=centre.clock,
@@ -100,7 +101,7 @@ class Engine:
         )
         self.admission = Admission(lag_store.lag_s)
         self.reception = Reception(self.house, self.admission)
-        self.desk = AgentDesk(centre.site, self.store, centre.clock, self.dispatcher, _password)
+        self.desk = AgentDesk(self.in_force, self.store, centre.clock, self.dispatcher, _password)
         self._task = asyncio.create_task(self._run(), name=f"engine {name}")
 
     def _woken(self) -> None:

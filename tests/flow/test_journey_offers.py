@@ -24,6 +24,7 @@ from ivr_engine.sim.people import (
     declines,
     does_not_answer,
 )
+from ivr_engine.site.now import InForce, SiteNow
 from tests.flow.centre import MOBILE, Centre, contact_centre, virtual
 
 T = TypeVar("T")
@@ -217,7 +218,8 @@ class SlowStore:
 async def test_a_caller_who_sits_down_while_agents_are_matched_is_not_overlooked() -> None:
     async with contact_centre() as centre:
         store = SlowStore(centre.store)
-        dispatcher = Dispatcher(centre.site, store, centre.clock, centre.new_id)
+        in_force = SiteNow(InForce(centre.site, centre.prompts))
+        dispatcher = Dispatcher(in_force, store, centre.clock, centre.new_id)
         now = centre.clock.now()
         call = Call(
             id="c",

@@ -1,0 +1,115 @@
+"""Commands about the configuration: load it now, look at its history, take a change back."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from ivr_engine.cli.asking import API, get, post
+from ivr_engine.cli.processes import settings
+
+if TYPE_CHECKING:
+    from ivr_engine.site.history import History
+
+LOADING_S: Final = 300.0
+"""Seconds ``reload`` waits for new prompts to be rendered."""
+
+ASK_EVERY_S: Final = 1.0
+
+app = typer.Typer(
+    help="The configuration's history: list it, compare, and undo a change.", no_args_is_help=True
+)
+
+
+def add_to(main: typer.Typer) -> None:
+    """The commands of this module."""
+    main.command()(reload)
+    main.add_typer(app, name="config")
+
+
+def reload() -> None:
+    """Let the running engine take the files as they are now: status 1, and why, when it cannot.
+
+    It does so by itself a second or two after a change; this waits for the end of it.
+    """
+    answer = _loaded(post(f"{API}/site/reload"))
+    for problem in answer["problems"]:
+        sys.stderr.write(_line(problem) + "\n")
+    if not answer["ok"]:
+        sys.stderr.write("not in force: callers are served by the configuration before\n")
+        raise typer.Exit(1)
+    sys.stdout.write(f"in force: version {answer['version']}\n")
+
+
+def _loaded(answer: dict[str, Any]) -> dict[str, Any]:
+    import time
+
+    ends_at = time.monotonic() + LOADING_S
+    while answer["loading"] and time.monotonic() < ends_at:
+        time.sleep(ASK_EVERY_S)
+        answer = get(f"{API}/site")
+    return answer
+
+
+def _line(problem: dict[str, Any]) -> str:
+    where = ":".join(str(part) for part in (problem["file"], problem["line"]) if part)
+    said = "; ".join(part for part in (problem["what"], problem["remedy"]) if part)
+    return f"{where}: {said}" if where else said
+
+
+@app.command("history")
+def history() -> None:
+    """The configurations that were in force, newest first."""
+    from ivr_engine.cli import show
+
+    versions = _history().versions()
+    rows = [
+        {
+            "number": version.number,
+            "at": version.at.isoformat(timespec="seconds"),
+            "what": "in force since then" if version.applied else "set aside by an undo",
+            "files": len(version.files),
+        }
+        for version in reversed(versions)
+    ]
+    columns = {"number": "version", "at": "at", "what": "", "files": "files"}
+    show.table(rows, columns, "no configuration was in force yet: start the engine")
+
+
+@app.command("diff")
+def diff(
+    number: Annotated[int, typer.Argument(help="From this version")],
+    to: Annotated[int | None, typer.Argument(help="to that one [the files as they are now]")] = None,
+) -> None:
+    """What changed from one version to another."""
+    for change in _history().differences(number, to):
+        sys.stdout.write("\n".join(change.lines) + "\n")
+
+
+@app.command("undo")
+def undo(
+    number: Annotated[
+        int | None, typer.Argument(help="Back to this version [before the last change]")
+    ] = None,
+) -> None:
+    """Write the files of a former version back; a running engine takes them at once.
+
+    What they were before is kept in the history, so an undo can be undone.
+    """
+    from datetime import UTC, datetime
+
+    history = _history()
+    version = history.before_last_change() if number is None else history.version(number)
+    changed = history.write_back(version, datetime.now(UTC))
+    for name in changed:
+        sys.stdout.write(f"{name}\n")
+    sys.stdout.write(f"{len(changed)} files are as in version {version.number}\n")
+
+
+def _history() -> History:
+    from ivr_engine.site.history import History
+
+    here = settings()
+    return History(here.history, here.config, here.prompts)
