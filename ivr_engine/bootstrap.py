@@ -23,6 +23,7 @@ from fastapi import APIRouter
 from ivr_engine import keys
 from ivr_engine.acd.desk import AgentDesk
 from ivr_engine.acd.dispatcher import Dispatcher
+from ivr_engine.asterisk.ami import AmiSettings, TrunkWatch
 from ivr_engine.asterisk.ari_client import Replaced
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.telephony import AriTelephony
@@ -56,6 +57,7 @@ from ivr_engine.web.health import Check, HealthBoard, disk_check, prompts_check,
 from ivr_engine.web.server import listen, serve
 from ivr_engine.web.services import WebServices
 from ivr_engine.web.site import site_router
+from ivr_engine.web.trunks import trunks_check, trunks_router
 from ivr_engine.web.webhooks import WebhookFront, WebhookServices
 
 log = structlog.get_logger()
@@ -157,6 +159,8 @@ class _Engine:
         self._exit_code = 0
         self._provider = sms_provider(settings, loaded.made.site, store)
         self._telephony = _telephony(settings)
+        self._trunks = _trunk_watch(settings, self._clock)
+        metrics.follow_trunks(self._trunks.up)
         metrics.follow_ari(lambda: dataclasses.asdict(self._telephony.counts))
         self._outbox = Outbox(
             store=store, provider=self._provider, clock=self._clock, public_url=settings.public_url
@@ -230,6 +234,7 @@ class _Engine:
             "sms reconciliation": self._reconciliation().run,
             "web": self._web,
             "loop watch": functools.partial(watch_loop, self._metrics),
+            **({"trunks": self._trunks.run} if self._settings.trunks else {}),
         }
 
     async def _telephone(self) -> None:
@@ -271,7 +276,11 @@ class _Engine:
             unknown_messages=self._outbox,
             media_folder=self._settings.media,
             sip_server=self._settings.sip_server,
-            more=(self._handset(), site_router(lambda: self._reloader.state, self._reloader.reload)),
+            more=(
+                self._handset(),
+                site_router(lambda: self._reloader.state, self._reloader.reload),
+                trunks_router(self._trunks.trunks),
+            ),
         )
 
     def _handset(self) -> APIRouter:
@@ -299,6 +308,7 @@ class _Engine:
             Check("load", self._takes_calls, "overloaded: new callers are left to others", needed=False),
             Check("sms", self._provider_answers, "the SMS provider does not answer", needed=False),
             Check("configuration", self._site_is_right, self._why_not_in_force, needed=False),
+            *((trunks_check(self._trunks.trunks),) if self._settings.trunks else ()),
         )
 
     @property
@@ -345,6 +355,18 @@ async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+
+
+def _trunk_watch(settings: Settings, clock: UtcClock) -> TrunkWatch:
+    password = settings.ami_password or (
+        keys.secret(settings.state, "ami_password") if settings.trunks else ""
+    )
+    if password:
+        hide(password)
+    ami = AmiSettings(
+        port=settings.ami_port, user=settings.ami_user, password=password, trunks=settings.trunks
+    )
+    return TrunkWatch(ami, clock)
 
 
 def _telephony(settings: Settings) -> AriTelephony:

@@ -6,6 +6,7 @@ machine. Every variable has a default that fits a checkout on one machine.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,10 @@ VARIABLES: Final[Mapping[str, str]] = {
     "IVR_ARI_APP": "application name; each engine needs its own (ivr-1)",
     "IVR_ARI_TRANSPORT": "websocket, or http for an Asterisk without REST over its socket (websocket)",
     "IVR_SIP_PORT": "where agents' phones reach Asterisk on 127.0.0.1 (5060)",
+    "IVR_TRUNKS": "endpoints of pjsip.conf to watch, separated by commas (none)",
+    "IVR_AMI_PORT": "manager interface on 127.0.0.1 that tells their state (5038)",
+    "IVR_AMI_USER": "user in manager.conf (ivr)",
+    "IVR_AMI_PASSWORD": "its password (<state>/secrets/ami_password)",
     "IVR_HTTP_HOST": "address the API listens on (127.0.0.1)",
     "IVR_HTTP_PORT": "its port (8080)",
     "IVR_DATABASE_URL": (
@@ -68,6 +73,10 @@ class Settings:
     ari_app: str = "ivr-1"
     ari_transport: Transport = "websocket"
     sip_port: int = 5060
+    trunks: tuple[str, ...] = ()
+    ami_port: int = 5038
+    ami_user: str = "ivr"
+    ami_password: str | None = field(default=None, repr=False)
     http_host: str = "127.0.0.1"
     http_port: int = 8080
     database_url: str | None = field(default=None, repr=False)
@@ -126,6 +135,10 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
             Transport, _choice(given, "IVR_ARI_TRANSPORT", "websocket", ("websocket", "http"))
         ),
         sip_port=_port(given, "IVR_SIP_PORT", 5060),
+        trunks=_names(given, "IVR_TRUNKS"),
+        ami_port=_port(given, "IVR_AMI_PORT", 5038),
+        ami_user=_line(given, "IVR_AMI_USER", "ivr"),
+        ami_password=_line(given, "IVR_AMI_PASSWORD", "") or None,
         http_host=host,
         http_port=port,
         database_url=given.get("IVR_DATABASE_URL"),
@@ -150,6 +163,21 @@ def _port(given: Mapping[str, str], name: str, default: int) -> int:
     if len(text) > 5 or not text.isascii() or not text.isdigit() or not 0 < int(text) < 65_536:
         raise ConfigError(name, None, f"{text!r} is no port", "use a number from 1 to 65535")
     return int(text)
+
+
+def _names(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    names = dict.fromkeys(one for text in given.get(name, "").split(",") if (one := text.strip()))
+    for one in names:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,78}", one):
+            raise ConfigError(name, None, f"{one!r} is not the name of an endpoint", "name one of pjsip.conf")
+    return tuple(names)
+
+
+def _line(given: Mapping[str, str], name: str, default: str) -> str:
+    text = given.get(name, default)
+    if not text.isprintable():
+        raise ConfigError(name, None, "holds a control character", "write it in one line")
+    return text
 
 
 def _seconds(given: Mapping[str, str], name: str, default: float) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ivr_engine.domain.agents import AgentState
@@ -109,6 +109,10 @@ class Metrics:
         self.site_loads.labels("applied" if applied else "refused").inc()
         self.site_in_force.set(int(applied))
 
+    def follow_trunks(self, up: Callable[[], Mapping[str, bool]]) -> None:
+        """``ivr_trunk_up{trunk}``, read anew at each scrape; a trunk whose state is not known is left out."""
+        self.registry.register(_Trunks(up))
+
     def count(self, event: Event) -> None:
         """Count one event of the store."""
         match event.what:
@@ -150,6 +154,19 @@ class _Followed(Collector):
         family = CounterMetricFamily(self._name, self._meaning, labels=[self._label])
         for what, count in self._counts().items():
             family.add_metric([what], count)
+        yield family
+
+
+class _Trunks(Collector):
+    """Whether calls can pass over a line."""
+
+    def __init__(self, up: Callable[[], Mapping[str, bool]]) -> None:
+        self._up = up
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily("ivr_trunk_up", "1 when calls can pass over this trunk", labels=["trunk"])
+        for trunk, up in self._up().items():
+            family.add_metric([trunk], float(up))
         yield family
 
 

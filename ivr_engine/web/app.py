@@ -24,6 +24,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "messages", "description": "SMS and MMS, in and out"},
     {"name": "tickets", "description": "What remains of a contact"},
     {"name": "consents", "description": "The ledger of who agreed to what"},
+    {"name": "trunks", "description": "Lines to the world, and whether they are up"},
     {"name": "handset", "description": "The caller's phone in the SMS simulator"},
     {"name": "site", "description": "The configuration in force"},
     {"name": "health", "description": "For machines that watch the engine"},

@@ -6,14 +6,16 @@ import asyncio
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ivr_engine.asterisk.ami import AmiSettings, TrunkWatch
 from scripts.stack import Asterisk, Ports
 from scripts.stack.configuration import TEMPLATES
 from tests.integration.provider import provider
-from tests.integration.sip import Sipp, caller, refused
+from tests.integration.sip import Sipp, caller, eventually, refused
 from tests.integration.test_fallback import engine, gone
 
 CARRIER, REGISTRAR, PBX, STRANGER, NOBODY = (f"127.0.0.{last}" for last in (2, 3, 4, 5, 6))
@@ -27,19 +29,26 @@ TRUNKS = {
     "pbx": "pbx",
 }
 """Endpoints by the example's file."""
+AMI_PASSWORD = "hush-hush"
+
+
+class Now:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
 class Lines:
     asterisk: Asterisk
     provider_port: int
+    ami_port: int
 
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lines]:
     """An Asterisk with every example included; what is not of this machine stays as it is written."""
-    folder, port = tmp_path_factory.mktemp("trunks"), Ports.free().sip
-    with Asterisk.start(folder=folder, ports=Ports.free()) as asterisk:
+    folder, port, ports = tmp_path_factory.mktemp("trunks"), Ports.free().sip, Ports.free()
+    with Asterisk.start(folder=folder, ports=ports, ami_password=AMI_PASSWORD) as asterisk:
         etc = folder / "etc"
         here = {
             "192.0.2.10:5060": f"{CARRIER}:{port}",
@@ -52,7 +61,8 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lines]:
             "example.pstn.twilio.com": NOBODY,
             "/etc/asterisk/keys": "/mnt/etc/keys",
             "/etc/ssl/certs": "/mnt/etc/keys",
-            "qualify_frequency = 30": "qualify_frequency = 1",
+            "qualify_frequency = 30": "qualify_frequency = 1\nqualify_timeout = 0.5",
+            "qualify_frequency = 60": "qualify_frequency = 1\nqualify_timeout = 0.5",
         }
         for name in TRUNKS:
             file = etc / f"trunks/{name}.conf"
@@ -63,7 +73,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lines]:
         (etc / "trunks.conf").write_text("".join(f"#include trunks/{name}.conf\n" for name in TRUNKS))
         _certificate(etc / "keys")
         asterisk.restart()
-        yield Lines(asterisk, port)
+        yield Lines(asterisk, port, ports.ami)
 
 
 def _certificate(folder: Path) -> None:
@@ -155,3 +165,48 @@ async def test_a_provider_we_register_at_calls_in(lines: Lines, tmp_path: Path) 
                 await call.ended()
     assert start["channel"]["name"].startswith("PJSIP/sipgate-")
     assert start["args"] == ["700"]
+
+
+async def test_the_engine_sees_whether_a_trunk_is_up(lines: Lines) -> None:
+    """The user of manager.conf may do just that, and nothing else."""
+    settings = AmiSettings(
+        port=lines.ami_port, user="ivr", password=AMI_PASSWORD, trunks=("sipgate", "carrier"), interval_s=0.5
+    )
+    watch = TrunkWatch(settings, Now())
+
+    async def states(sipgate: str, carrier: str) -> None:
+        async def so() -> bool:
+            return [str(trunk.state) for trunk in watch.trunks()] == [sipgate, carrier]
+
+        await eventually(so, 15)
+
+    async with (
+        provider(REGISTRAR, lines.provider_port) as registrar,
+        asyncio.TaskGroup() as tasks,
+    ):
+        watching = tasks.create_task(watch.run())
+        async with provider(CARRIER, lines.provider_port):
+            await asyncio.to_thread(lines.asterisk.cli, "pjsip send register sipgate")
+            await states("up", "up")
+        await states("up", "down")
+        async with provider(CARRIER, lines.provider_port):
+            await states("up", "up")
+            registrar.refuses = True
+            await asyncio.to_thread(lines.asterisk.cli, "pjsip send register sipgate")
+            await states("down", "up")
+        watching.cancel()
+    for action in ("Command\r\nCommand: core show version", "Originate\r\nChannel: Local/s@ivr-in"):
+        await _denied(lines.ami_port, f"Action: {action}\r\n\r\n")
+
+
+async def _denied(port: int, action: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"Action: Login\r\nUsername: ivr\r\nSecret: {AMI_PASSWORD}\r\n\r\n{action}".encode())
+    try:
+        async with asyncio.timeout(5):
+            await reader.readuntil(b"Authentication accepted\r\n\r\n")
+            answer = await reader.readuntil(b"Message: ")
+            assert b"Response: Error" in answer
+            assert await reader.readline() == b"Permission denied\r\n"
+    finally:
+        writer.close()

@@ -26,14 +26,16 @@ def test_every_variable_is_read() -> None:
     }
     values |= {"IVR_HTTP_PORT": "81", "IVR_SIP_PORT": "82", "IVR_LOG": "JSON", "IVR_LOG_LEVEL": "debug"}
     values |= {"IVR_WATCHDOG_LIMIT": "12.5", "IVR_ARI_TRANSPORT": "http"}
+    values |= {"IVR_TRUNKS": " sipgate,pbx, sipgate,", "IVR_AMI_PORT": "83"}
     here = from_environ(values)
     assert here.state == Path("value-of-IVR_STATE")
     assert (here.http_port, here.sip_port, here.log, here.log_level) == (81, 82, "json", "debug")
     assert (here.ari_url, here.watchdog_limit_s) == ("http://ivr-ari-url:1", 12.5)
+    assert (here.trunks, here.ami_port) == (("sipgate", "pbx"), 83)
     shown = repr(here)
     assert here.twilio == {name: values[name] for name in TWILIO_VARIABLES}
     secrets = ("TWILIO_AUTH_TOKEN", "TWILIO_API_SECRET")
-    for name in ("IVR_API_TOKEN", "IVR_ARI_PASSWORD", "IVR_SIMULATOR_SECRET", *secrets):
+    for name in ("IVR_API_TOKEN", "IVR_ARI_PASSWORD", "IVR_AMI_PASSWORD", "IVR_SIMULATOR_SECRET", *secrets):
         assert f"value-of-{name}" not in shown
 
 
@@ -50,6 +52,10 @@ def test_every_variable_is_read() -> None:
         ("IVR_SIMULATOR_URL", "http://x:y"),
         ("IVR_WATCHDOG_LIMIT", "nan"),
         ("IVR_WATCHDOG_LIMIT", "soon"),
+        ("IVR_TRUNKS", "sipgate pbx"),
+        ("IVR_TRUNKS", "x\r\nAction: Originate"),
+        ("IVR_AMI_USER", "x\r\nAction: Originate"),
+        ("IVR_AMI_PASSWORD", "x\r\nAction: Originate"),
         ("IVR_LOG", "xml"),
         ("IVR_LOG_LEVEL", "loud"),
     ],
