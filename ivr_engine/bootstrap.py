@@ -43,6 +43,7 @@ from ivr_engine.messaging.written import keep
 from ivr_engine.observability.lag import LagStore
 from ivr_engine.observability.masking import hide
 from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, watch_loop
+from ivr_engine.observability.service_manager import STOPPING, ServiceManager
 from ivr_engine.ports import SmsProvider, Speech, Store
 from ivr_engine.settings import Settings
 from ivr_engine.site.models import Site
@@ -194,6 +195,8 @@ class _Engine:
         self._admission = Admission(store.lag_s)
         metrics.follow_admission(lambda: self._admission.left)
         self._reception = Reception(self._house, self._admission)
+        self._board = HealthBoard(self._checks())
+        self._manager = ServiceManager.from_environ(os.environ)
 
     async def run(self) -> int:
         """Until told to stop: then every service is cancelled and nothing in Asterisk is touched."""
@@ -213,6 +216,7 @@ class _Engine:
                 ]
                 log.info("engine.started", application=self._telephony.name)
                 await self._stop.wait()
+                self._manager.tell(STOPPING)
                 await _cancelled(held)
         finally:
             await self._provider.close()
@@ -233,6 +237,7 @@ class _Engine:
             "voicemail": self._voicemail.run,
             "sms reconciliation": self._reconciliation().run,
             "web": self._web,
+            "service manager": functools.partial(self._manager.report, self._ready, self._alive),
             "loop watch": functools.partial(watch_loop, self._metrics),
             **({"trunks": self._trunks.run} if self._settings.trunks else {}),
         }
@@ -269,7 +274,7 @@ class _Engine:
             clock=self._clock,
             token=_api_token(self._settings),
             site=lambda: self._site,
-            health=HealthBoard(self._checks()),
+            health=self._board,
             metrics=self._page.render,
             desk=self._desk,
             running_calls=self._reception,
@@ -328,6 +333,15 @@ class _Engine:
         places = sorted({_place(p) for p in self._reloader.state.problems if isinstance(p, ConfigError)})
         wrong = f"wrong: {', '.join(places[:5])}" if places else "it cannot be loaded"
         return f"the configuration as it is now is not in force; {wrong}"
+
+    async def _ready(self) -> bool:
+        """Calls can be taken."""
+        return all(f.ok for f in await self._board.look() if f.needed)
+
+    async def _alive(self) -> bool:
+        """No only for what a new process would mend: a part of the engine fails though all else is well.
+        Without Asterisk or database the callers there are better off with an engine that waits."""
+        return {f.name for f in await self._board.look() if f.needed and not f.ok} != {"services"}
 
     async def _all_run(self) -> None:
         if self._services.failing:

@@ -1,0 +1,132 @@
+"""What systemd hears, on a real socket; and the units, as systemd reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import configparser
+import shutil
+import socket
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ivr_engine.observability import service_manager
+from ivr_engine.observability.service_manager import ALIVE, READY, STOPPING, ServiceManager
+
+UNITS = Path(__file__).parents[2] / "systemd"
+HEARD_S = 5.0
+
+
+class Systemd:
+    """The other end."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
+        self._socket.setblocking(False)
+
+    async def hears(self) -> str:
+        async with asyncio.timeout(HEARD_S):
+            return (await asyncio.get_running_loop().sock_recv(self._socket, 1000)).decode()
+
+    def silent(self) -> bool:
+        try:
+            return not self._socket.recv(1000)
+        except BlockingIOError:
+            return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    made = Systemd(str(tmp_path / "notify"))
+    yield made
+    made.close()
+
+
+def saying(*answers: bool) -> Callable[[], Awaitable[bool]]:
+    """One answer after the other, then the last for ever."""
+    left = list(answers)
+
+    async def say() -> bool:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return say
+
+
+async def test_ready_when_calls_can_be_taken_then_signs_of_life(
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_manager, "LOOK_S", 0.001)
+    manager = ServiceManager.from_environ({"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "3000"})
+    assert manager.watchdog_s == pytest.approx(0.003)
+    reporting = asyncio.create_task(manager.report(saying(False, False, True), saying(True)))
+    assert [await systemd.hears() for _ in range(3)] == [READY, ALIVE, ALIVE]
+    reporting.cancel()
+    await asyncio.wait([reporting])
+    while not systemd.silent():
+        pass
+    manager.tell(STOPPING)
+    assert await systemd.hears() == STOPPING
+
+
+async def test_no_sign_of_life_while_a_new_process_would_be_better(systemd: Systemd) -> None:
+    asked: list[bool] = []
+
+    async def alive() -> bool:
+        asked.append(len(asked) >= 3)
+        return asked[-1]
+
+    reporting = asyncio.create_task(ServiceManager(systemd.address, 0.003).report(saying(True), alive))
+    assert await systemd.hears() == READY
+    assert await systemd.hears() == ALIVE
+    assert asked[:4] == [False, False, False, True]
+    reporting.cancel()
+    await asyncio.wait([reporting])
+
+
+async def test_an_abstract_address_is_reached(tmp_path: Path) -> None:
+    systemd = Systemd(f"@ivr-engine-{tmp_path.name}-{id(tmp_path)}")
+    ServiceManager(systemd.address).tell(READY)
+    assert await systemd.hears() == READY
+    systemd.close()
+
+
+@pytest.mark.parametrize("address", [None, "", "/nowhere/at/all"])
+def test_without_systemd_nobody_is_told_and_nothing_fails(address: str | None) -> None:
+    ServiceManager(address).tell(READY)
+
+
+@pytest.mark.parametrize("written", ["", "0", "soon", "-1"])
+def test_a_watchdog_that_makes_no_sense_is_none(written: str) -> None:
+    assert ServiceManager.from_environ({"WATCHDOG_USEC": written}).watchdog_s is None
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze on this machine")
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    (tmp_path / "ivr-engine").touch(mode=0o755)
+    for unit in UNITS.glob("*.service"):
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/ivr-engine/bin", str(tmp_path)))
+    units = sorted(map(str, tmp_path.glob("*.service")))
+    assert len(units) == 2
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
+    )
+    about_ours = [line for line in done.stderr.splitlines() if "ivr-engine" in line]
+    assert not about_ours, done.stderr
+
+
+@pytest.mark.parametrize("unit", sorted(UNITS.glob("*.service")), ids=lambda unit: unit.stem)
+def test_every_unit_is_hardened(unit: Path) -> None:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.read(unit)
+    service = parser["Service"]
+    assert service["NoNewPrivileges"] == service["ProtectHome"] == service["PrivateTmp"] == "yes"
+    assert service["ProtectSystem"] == "strict"
+    assert service["User"] == "ivr"
+    assert service["CapabilityBoundingSet"] == ""
