@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from ivr_engine.cli.asking import API, get, post
 from ivr_engine.cli.processes import settings
+from ivr_engine.errors import IvrError
 
 if TYPE_CHECKING:
     from ivr_engine.site.history import History
@@ -26,6 +28,7 @@ app = typer.Typer(
 def add_to(main: typer.Typer) -> None:
     """The commands of this module."""
     main.command()(reload)
+    main.command()(schema)
     main.add_typer(app, name="config")
 
 
@@ -41,6 +44,27 @@ def reload() -> None:
         sys.stderr.write("not in force: callers are served by the configuration before\n")
         raise typer.Exit(1)
     sys.stdout.write(f"in force: version {answer['version']}\n")
+
+
+def schema(
+    out: Annotated[Path | None, typer.Option(help="Folder for both files [print the settings' one]")] = None,
+    page: Annotated[bool, typer.Option("--page", help="Print all settings as Markdown instead")] = False,
+) -> None:
+    """A JSON Schema of settings and texts, for editors that complete and check while one writes."""
+    from ivr_engine.site import schema as made
+
+    if page:
+        sys.stdout.write(made.page())
+    elif out is None:
+        sys.stdout.write(made.files()[made.SITE_FILE])
+    else:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            for name, text in made.files().items():
+                (out / name).write_text(text, encoding="utf-8")
+                sys.stdout.write(f"{out / name}\n")
+        except OSError as error:
+            raise IvrError(f"{out} cannot be written: {error.strerror}") from error
 
 
 def _loaded(answer: dict[str, Any]) -> dict[str, Any]:

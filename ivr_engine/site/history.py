@@ -94,9 +94,10 @@ class History:
 
     def _kept(self, files: Files, hashes: dict[str, str], at: datetime, applied: bool) -> Version:
         known = self.versions()
-        newest = next((version for version in reversed(known) if version.applied or not applied), None)
-        if newest is not None and newest.files == hashes:
-            return newest
+        among = [version for version in known if version.applied][-1:] if applied else known
+        for version in reversed(among):
+            if version.files == hashes:
+                return version
         version = Version(known[-1].number + 1 if known else 1, at, applied, hashes)
         for name, content in files.items():
             place = self._content(hashes[name])

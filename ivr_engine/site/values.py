@@ -47,7 +47,13 @@ SmsText = Annotated[str, Field(min_length=1, max_length=918)]
 class Settings(BaseModel):
     """Base: unknown keys are mistakes, values never change after loading."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        str_strip_whitespace=True,
+        use_attribute_docstrings=True,
+    )
 
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
