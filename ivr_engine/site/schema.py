@@ -85,8 +85,8 @@ is said in each language, is in [4. The site](0004-site-and-prompts.md); flows a
 [7. Flows](0007-flows.md).
 
 All `.yaml` files of the folder are one: which file a setting stands in is up to you. Times are seconds,
-switches are `yes` or `no`. **Bold** settings must be given. Editors that know yaml-language-server complete and
-check them by the first line of each file; `ivr-engine schema --out FOLDER` writes the schema.
+switches are `yes` or `no`. **Bold** settings must be given. Editors that know yaml-language-server complete
+and check them by the first line of each file; `ivr-engine schema --out FOLDER` writes the schema.
 """
 
 
