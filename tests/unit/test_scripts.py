@@ -49,7 +49,7 @@ def test_dialplan_never_evaluates_what_a_caller_sent() -> None:
     lines = [line for line in dialplan.splitlines() if not line.startswith(";")]
     evaluated = [part.split("]")[0] for line in lines for part in line.split("$[")[1:]]
     assert evaluated == [
-        '"${CALLERID(num-pres):0:6}" != "prohib"',
+        '"${CALLERID(num-pres):0:6}" = "prohib"',
         "${EPOCH} < 0${IVR_FALLBACK_SAID}",
         "${EPOCH} + ${IVR_FALLBACK_LIMIT}",
         "${EPOCH} + 10",
