@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
 import gc
@@ -53,8 +54,17 @@ from ivr_engine.sms.simulator import Simulator, SimulatorAccount
 from ivr_engine.speech.espeak import Espeak
 from ivr_engine.store import WatchedStore, connect
 from ivr_engine.web.app import create_app
+from ivr_engine.web.drain import drain_router
 from ivr_engine.web.handset import handset_router, no_handset_router
-from ivr_engine.web.health import Check, HealthBoard, disk_check, prompts_check, socket_check, store_check
+from ivr_engine.web.health import (
+    DRAINING,
+    Check,
+    HealthBoard,
+    disk_check,
+    prompts_check,
+    socket_check,
+    store_check,
+)
 from ivr_engine.web.server import listen, serve
 from ivr_engine.web.services import WebServices
 from ivr_engine.web.site import site_router
@@ -66,6 +76,9 @@ log = structlog.get_logger()
 SWITCH_INTERVAL_S: Final = 0.0005
 """How soon the store's thread gives way to the event loop: a tenth of Python's default, because callers
 feel the loop's delay and the store's they do not."""
+
+LAST_CLAIMS_S: Final = 1.0
+"""Until calls that were claimed when draining began are here."""
 
 CANCEL_AGAIN_S: Final = 4.0
 """Above the seconds that answers under way get (``web.server``)."""
@@ -204,6 +217,7 @@ class _Engine:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reloader.wake)
+        loop.add_signal_handler(signal.SIGUSR1, self._drain)
         listen(self._settings.http_host, self._settings.http_port).close()  # a taken port is said now
         await self._desk.push_accounts(self._telephony)
         await self._page.begin()
@@ -236,6 +250,7 @@ class _Engine:
             "media": self._media.run,
             "voicemail": self._voicemail.run,
             "sms reconciliation": self._reconciliation().run,
+            "drain": self._end_when_drained,
             "web": self._web,
             "service manager": functools.partial(self._manager.report, self._ready, self._alive),
             "loop watch": functools.partial(watch_loop, self._metrics),
@@ -250,6 +265,23 @@ class _Engine:
             self._exit_code = REPLACED_EXIT
             self._stop.set()
             await asyncio.Event().wait()
+
+    def _drain(self) -> int:
+        if not self._admission.draining:
+            log.warning("engine.draining", calls=self._reception.calls, limit_s=self._settings.drain_limit_s)
+            self._admission.drain()
+        return self._reception.calls
+
+    async def _end_when_drained(self) -> None:
+        """Who is still here after the limit stays in Asterisk for the next engine, as after SIGTERM."""
+        await self._admission.until_draining()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.drain_limit_s):
+                await asyncio.sleep(LAST_CLAIMS_S)
+                await self._reception.empty()
+        log.info("engine.drained", calls=self._reception.calls)
+        self._stop.set()
+        await asyncio.Event().wait()
 
     def _rules(self) -> InboundRules:
         return InboundRules(provider=self._provider.name, country=self._site.country)
@@ -283,6 +315,7 @@ class _Engine:
             sip_server=self._settings.sip_server,
             more=(
                 self._handset(),
+                drain_router(self._drain),
                 site_router(lambda: self._reloader.state, self._reloader.reload),
                 trunks_router(self._trunks.trunks),
             ),
@@ -310,6 +343,7 @@ class _Engine:
             prompts_check(self._reloader.playable),
             disk_check(self._settings.state),
             Check("services", self._all_run, "a part of the engine is failing and being restarted"),
+            Check(DRAINING, self._not_draining, "takes no new calls, and ends after the last one"),
             Check("load", self._takes_calls, "overloaded: new callers are left to others", needed=False),
             Check("sms", self._provider_answers, "the SMS provider does not answer", needed=False),
             Check("configuration", self._site_is_right, self._why_not_in_force, needed=False),
@@ -346,6 +380,10 @@ class _Engine:
     async def _all_run(self) -> None:
         if self._services.failing:
             raise ExternalError(", ".join(f"{n}: {why}" for n, why in self._services.failing.items()))
+
+    async def _not_draining(self) -> None:
+        if self._admission.draining:
+            raise ExternalError(f"{self._reception.calls} calls are left")
 
     async def _takes_calls(self) -> None:
         if why := self._admission.overloaded:

@@ -52,6 +52,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "IVR_SIMULATOR_SECRET": "signs its webhooks (<state>/secrets/simulator_secret)",
     "IVR_PUBLIC_URL": "how the SMS provider reaches this engine (http://HOST:PORT)",
     "IVR_WATCHDOG_LIMIT": "seconds after which a silent engine is given up by the watchdog (30)",
+    "IVR_DRAIN_LIMIT": "seconds that a draining engine waits for its last call (3600)",
     "IVR_LOG": "pretty or json (pretty on a terminal)",
     "IVR_LOG_LEVEL": "debug, info, warning or error (info)",
     **TWILIO_VARIABLES,
@@ -87,6 +88,7 @@ class Settings:
     twilio: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Those of ``TWILIO_VARIABLES`` that are set."""
     watchdog_limit_s: float = 30.0
+    drain_limit_s: float = 3600.0
     log: LogStyle = "auto"
     log_level: str = "info"
 
@@ -148,6 +150,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         public_url=_url(given, "IVR_PUBLIC_URL", _local_url(host, port)),
         twilio={name: given[name] for name in TWILIO_VARIABLES if name in given},
         watchdog_limit_s=_seconds(given, "IVR_WATCHDOG_LIMIT", 30.0),
+        drain_limit_s=_seconds(given, "IVR_DRAIN_LIMIT", 3600.0),
         log=cast(LogStyle, _choice(given, "IVR_LOG", "auto", ("auto", "pretty", "json"))),
         log_level=_choice(given, "IVR_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
     )

@@ -17,14 +17,14 @@ class Admission:
     def __init__(self, store_lag: Callable[[], float]) -> None:
         self._store_lag = store_lag
         self._entrance = Entrance()
-        self._draining = False
+        self._draining = asyncio.Event()
         self._last: NotTaken | None = None
         self._left = Counter[str]({why: 0 for why in NotTaken})
         self._rationed_log = RationedLog()
 
     @property
     def draining(self) -> bool:
-        return self._draining
+        return self._draining.is_set()
 
     @property
     def left(self) -> Mapping[str, int]:
@@ -38,11 +38,14 @@ class Admission:
 
     def drain(self) -> None:
         """Take no call from now on."""
-        self._draining = True
+        self._draining.set()
+
+    async def until_draining(self) -> None:
+        await self._draining.wait()
 
     def wants(self, limits: Limits, *, calls: int, coming: int) -> bool:
         """Whether to claim a call on offer; ``calls`` are held, ``coming`` claimed and not here yet."""
-        why = NotTaken.DRAINING if self._draining else self._overload(limits, calls, coming)
+        why = NotTaken.DRAINING if self.draining else self._overload(limits, calls, coming)
         self._last = why
         if why is None:
             return True

@@ -27,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(tickets)
     app.command()(consents)
     app.command()(health)
+    app.command()(drain)
 
 
 def get(path: str, **query: str | int | None) -> dict[str, Any]:
@@ -272,3 +273,9 @@ def health(as_json: AsJson = False) -> None:
         show.table(answer["checks"], columns, "nothing is checked")
     if answer["status"] != "ok":
         raise typer.Exit(1)
+
+
+def drain() -> None:
+    """Take no new calls; the engine ends when the last one is over."""
+    calls = post(f"{API}/drain")["calls"]
+    typer.echo(f"new callers are left to others; the engine ends when its {calls} calls are over")

@@ -21,6 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from ivr_engine.errors import ExternalError, IvrError, Unreachable
 from ivr_engine.ports import Store, Telephony
 
+DRAINING: Final = "draining"
+"""The check that fails while the engine takes no new calls because it is to end."""
+
 CHECK_ANSWERS_S: Final = 2.0
 """Seconds a check has to answer; after them it has failed."""
 
@@ -148,7 +151,7 @@ class Health(BaseModel):
             ]
         }
     )
-    status: str = Field(description="ok: calls can be taken; failing: not")
+    status: str = Field(description="ok: calls can be taken; failing: not; draining: not any more")
     checks: list[CheckItem]
 
 
@@ -172,4 +175,5 @@ async def health(board: Annotated[HealthBoard, Depends(_board)], response: Respo
     if not well:
         response.status_code = 503
     items = [CheckItem(name=f.name, ok=f.ok, needed=f.needed, detail=f.detail) for f in findings]
-    return Health(status="ok" if well else "failing", checks=items)
+    draining = any(f.name == DRAINING and not f.ok for f in findings)
+    return Health(status="ok" if well else DRAINING if draining else "failing", checks=items)

@@ -25,12 +25,13 @@ def test_every_variable_is_read() -> None:
         name: f"http://{name.lower().replace('_', '-')}:1/" for name in VARIABLES if name.endswith("_URL")
     }
     values |= {"IVR_HTTP_PORT": "81", "IVR_SIP_PORT": "82", "IVR_LOG": "JSON", "IVR_LOG_LEVEL": "debug"}
-    values |= {"IVR_WATCHDOG_LIMIT": "12.5", "IVR_ARI_TRANSPORT": "http"}
+    values |= {"IVR_WATCHDOG_LIMIT": "12.5", "IVR_DRAIN_LIMIT": "60", "IVR_ARI_TRANSPORT": "http"}
     values |= {"IVR_TRUNKS": " sipgate,pbx, sipgate,", "IVR_AMI_PORT": "83"}
     here = from_environ(values)
     assert here.state == Path("value-of-IVR_STATE")
     assert (here.http_port, here.sip_port, here.log, here.log_level) == (81, 82, "json", "debug")
     assert (here.ari_url, here.watchdog_limit_s) == ("http://ivr-ari-url:1", 12.5)
+    assert here.drain_limit_s == 60
     assert (here.trunks, here.ami_port) == (("sipgate", "pbx"), 83)
     shown = repr(here)
     assert here.twilio == {name: values[name] for name in TWILIO_VARIABLES}
