@@ -47,11 +47,13 @@ from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, w
 from ivr_engine.observability.service_manager import STOPPING, ServiceManager
 from ivr_engine.ports import SmsProvider, Speech, Store
 from ivr_engine.settings import Settings
+from ivr_engine.site.loader import load
 from ivr_engine.site.models import Site
 from ivr_engine.site.reload import Folders, Made, Reloader, make
 from ivr_engine.sms import twilio, twilio_account
 from ivr_engine.sms.simulator import Simulator, SimulatorAccount
 from ivr_engine.speech.espeak import Espeak
+from ivr_engine.speech.piper import Piper
 from ivr_engine.store import WatchedStore, connect
 from ivr_engine.web.app import create_app
 from ivr_engine.web.drain import drain_router
@@ -136,9 +138,18 @@ def _spare_garbage_collector() -> None:
 def _load(settings: Settings) -> Loaded:
     settings.state.mkdir(parents=True, exist_ok=True)
     settings.state.chmod(0o700)
-    speech = Espeak()
+    speech = speech_of(load(settings.config))
     made = make(_folders(settings), speech, _say_progress)
     return Loaded(made, speech, WatchedStore(connect(settings.store_url)))
+
+
+def speech_of(site: Site) -> Speech:
+    """What speaks the texts of ``site``."""
+    chosen = site.speech
+    command = (chosen.program or chosen.engine,)
+    if chosen.engine == "piper":
+        return Piper({language: Path(voice) for language, voice in chosen.voices.items()}, command)
+    return Espeak(command)
 
 
 def _folders(settings: Settings) -> Folders:

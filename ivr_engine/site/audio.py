@@ -56,6 +56,13 @@ def prepare(source: Path, folder: Path, stem: str) -> None:
     _write(folder / f"{stem}.alaw", narrow, "ALAW")
 
 
+def as_wav(source: Path, to: Path) -> None:
+    """Write ``source`` as a WAV file that sounds as callers hear it. Raises as ``prepare``."""
+    import soundfile  # pyright: ignore[reportMissingTypeStubs]
+
+    soundfile.write(to, _levelled(_trimmed(_read(source))), WIDE_HZ, subtype="PCM_16", format="WAV")
+
+
 def examine(source: Path) -> None:
     """Raise ``UnusableAudio`` unless ``prepare`` would succeed."""
     _levelled(_trimmed(_read(source)))

@@ -124,6 +124,16 @@ class LimitSettings(Settings):
         return Limits(calls=self.calls, arrivals_per_s=self.arrivals, store_lag_s=self.store_lag)
 
 
+class SpeechSettings(Settings):
+    """What speaks the texts when they are loaded."""
+
+    engine: Literal["espeak-ng", "piper"] = "espeak-ng"
+    program: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """Path of the program; not given: found by its name."""
+    voices: dict[Language, Annotated[str, Field(min_length=1, max_length=500)]] = Field(default_factory=dict)
+    """For piper: the voice file (``.onnx``) of each language."""
+
+
 class SmsSettings(Settings):
     provider: Literal["simulator", "twilio"] = "simulator"
     sender: E164
@@ -146,6 +156,7 @@ class Site(Settings):
     queues: dict[Name, Queue]
     transfers: Transfers | None = None
     limits: LimitSettings = LimitSettings()
+    speech: SpeechSettings = SpeechSettings()
     schedules: dict[Name, ScheduleSettings] = Field(default_factory=dict)
     flows: dict[Name, Flow] = Field(default_factory=dict)
     agents: dict[Name, AgentSettings] = Field(default_factory=dict)

@@ -92,7 +92,7 @@ def _key(line: Line, speech: Speech) -> str:
     if line.audio:
         made_from = ("recording", audio.digest(line.audio))
     else:
-        made_from = ("text", speech.fingerprint, line.language, line.text)
+        made_from = ("text", speech.fingerprint, line.language, line.spoken)
     return hashlib.sha256(repr((audio.VERSION, made_from)).encode()).hexdigest()[:32]
 
 
@@ -121,7 +121,7 @@ def _render_one(folder: Path, speech: Speech, job: _Job) -> ConfigError | None:
         else:
             with tempfile.TemporaryDirectory(prefix="ivr-prompt-") as scratch:
                 spoken = Path(scratch) / "spoken.wav"
-                speech.speak(job.line.text, job.line.language, spoken)
+                speech.speak(job.line.spoken, job.line.language, spoken)
                 audio.prepare(spoken, folder, job.key)
     except audio.UnusableAudio as unusable:
         return _unusable(job.line, unusable)

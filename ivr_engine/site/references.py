@@ -26,11 +26,22 @@ def errors(site: Site, tree: Node) -> list[ConfigError]:
         *schedules(site, tree),
         *_prompts(site, tree),
         *_languages(site, tree),
+        *_voices(site, tree),
         *_countries(site, tree),
         *_sender(site, tree),
         *_sms_texts(site, tree),
     ]
     return sorted(found, key=lambda error: (error.file, error.line or 0))
+
+
+def _voices(site: Site, tree: Node) -> Iterator[ConfigError]:
+    """piper speaks only with voices it is given; ``de`` also speaks ``de-AT``."""
+    if site.speech.engine == "piper":
+        for language in site.languages:
+            if not {language, language.partition("-")[0]} & site.speech.voices.keys():
+                file, line = tree.at(("speech",))
+                what = f"piper has no voice for '{language}'"
+                yield ConfigError(file, line, what, f"add '{language}: /path/to/voice.onnx' below 'voices'")
 
 
 def _queues(site: Site, tree: Node) -> Iterator[ConfigError]:

@@ -30,8 +30,9 @@ LOOK_EVERY_S: Final = 1.0
 TRY_AGAIN_S: Final = 15.0
 """Between two tries while the disk or the speech engine fails."""
 
-NEEDS_RESTART: Final = (("sms",), ("country",))
-"""Held by parts that are made once: the SMS provider and what becomes of texts that come in."""
+NEEDS_RESTART: Final = (("sms",), ("country",), ("speech",))
+"""Held by parts that are made once: the SMS provider, what becomes of texts that come in, and the speech
+engine."""
 
 log = structlog.get_logger()
 

@@ -42,12 +42,17 @@ def texts_schema() -> Schema:
         "additionalProperties": False,
         "patternProperties": {"^([1-9][0-9]?|other|more)$": text},
     }
+    words: Schema = {
+        "type": "object",
+        "description": "Words and how they are said",
+        "additionalProperties": {"type": "string"},
+    }
     return {
         "$schema": _DRAFT,
         "title": "What is said in one language",
         "type": "object",
-        "properties": {"position": places} | {name: text for name in names},
-        "patternProperties": {PROMPT_PATTERN.replace("^", "^(?!position$)", 1): text},
+        "properties": {"position": places, "pronounce": words} | {name: text for name in names},
+        "patternProperties": {PROMPT_PATTERN.replace("^", "^(?!(position|pronounce)$)", 1): text},
         "additionalProperties": False,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from ivr_engine.site.values import PROMPT_PATTERN, unknown_placeholders
 AUDIO_SUFFIXES: Final = (".wav", ".flac", ".ogg", ".mp3")
 MAX_TEXT: Final = 1500
 """Characters; about a minute and a half of speech."""
+MAX_WORD: Final = 200
 
 _NUMBERS: Final = tuple(str(number) for number in range(1, POSITIONS + 1))
 
@@ -43,6 +44,8 @@ class Line:
     file: Path
     line: int | None
     audio: Path | None = None
+    spoken: str = ""
+    """What the speech engine is given: ``text``, with words of ``pronounce`` written as they are said."""
 
 
 def read_texts(site: Site, prompts: Path) -> tuple[list[Line], list[ConfigError]]:
@@ -102,6 +105,7 @@ def _language(site: Site, folder: Path, language: str) -> tuple[list[Line], list
     if not errors:
         # What could not be read, or was read and refused, is not missing too.
         wrong += _missing({line.name for line in lines} | texts.refused, file, language, site)
+    lines = [replace(line, spoken=texts.said(line.text)) for line in lines]
     return lines, [*errors, *texts.errors, *wrong, *_consent(lines, site)]
 
 
@@ -112,16 +116,42 @@ class _Texts:
         self.found: dict[str, tuple[str, int]] = {}
         self.errors: list[ConfigError] = []
         self.refused: set[str] = set()
+        self.pronounced: dict[str, str] = {}
         self._fill = fill
 
     def add(self, name: str, entry: Entry) -> None:
-        if name == "position" and isinstance(entry.node.value, dict):
+        if name == "pronounce" and isinstance(entry.node.value, dict):
+            self._pronounce(entry.node.value)
+        elif name == "position" and isinstance(entry.node.value, dict):
             self._positions(entry.node.value)
         elif not re.fullmatch(PROMPT_PATTERN, name):
             remedy = "use small letters, digits, - and _, a letter first"
             self._refuse(name, entry, f"{shown(name)} is not a prompt's name", remedy)
         else:
             self._text(name, entry, self._fill)
+
+    def _pronounce(self, entries: Mapping[str, Entry]) -> None:
+        """``pronounce`` holds words and how they are said."""
+        for word, entry in entries.items():
+            spoken = entry.node.value
+            if not isinstance(spoken, str) or not spoken.strip() or not word.strip():
+                what, remedy = (
+                    f"'pronounce' does not say how {shown(word)} sounds",
+                    "write `word: as it sounds`",
+                )
+                self._refuse(f"pronounce.{word}", entry, what, remedy)
+            elif len(word) > MAX_WORD or len(spoken) > MAX_WORD:
+                remedy = f"use at most {MAX_WORD} characters"
+                self._refuse(f"pronounce.{word}", entry, f"{shown(word)} of 'pronounce' is too long", remedy)
+            else:
+                self.pronounced[word] = spoken
+
+    def said(self, text: str) -> str:
+        """``text`` with whole words as they are said; what was put in is not looked at again."""
+        if not self.pronounced:
+            return text
+        words = "|".join(re.escape(word) for word in sorted(self.pronounced, key=len, reverse=True))
+        return re.sub(rf"(?<!\w)(?:{words})(?!\w)", lambda found: self.pronounced[found[0]], text)
 
     def _positions(self, entries: Mapping[str, Entry]) -> None:
         """``position`` holds sentences for certain numbers, for the ``other`` ones and for ``more``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,27 @@ import pytest
 from ivr_engine.errors import ExternalError
 from ivr_engine.ports import Speech
 from ivr_engine.speech.espeak import Espeak
+from ivr_engine.speech.piper import Piper
 
-ENGINES: dict[str, Callable[[], Speech]] = {"espeak": Espeak}
+STAND_IN = """#!/bin/sh
+# As piper: --model FILE --output_file FILE, the text by standard input. The voice is in the model's name.
+exec espeak-ng -v "$(basename "$2" .onnx)" -b 1 --stdin -w "$4"
+"""
+
+
+def piper() -> Piper:
+    """A stand-in program with the command line of piper."""
+    folder = Path(tempfile.gettempdir()) / f"ivr-piper-{os.getpid()}"
+    folder.mkdir(exist_ok=True)
+    voices = {language: folder / f"{language}.onnx" for language in ("en", "de")}
+    for file in (folder / "piper", *voices.values()):
+        if not file.exists():
+            file.write_text(STAND_IN)
+            file.chmod(0o755)
+    return Piper(voices, [str(folder / "piper")])
+
+
+ENGINES: dict[str, Callable[[], Speech]] = {"espeak": Espeak, "piper": piper}
 
 
 @pytest.fixture(params=ENGINES)
@@ -57,9 +77,10 @@ def test_the_same_text_sounds_the_same(speech: Speech, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_the_fingerprint_stays(speech: Speech) -> None:
-    assert speech.fingerprint
-    assert speech.fingerprint == type(speech)().fingerprint
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_fingerprint_stays(engine: str) -> None:
+    assert ENGINES[engine]().fingerprint
+    assert ENGINES[engine]().fingerprint == ENGINES[engine]().fingerprint
 
 
 @pytest.mark.parametrize(
@@ -99,3 +120,20 @@ def test_espeak_that_hangs_is_ended(tmp_path: Path) -> None:
         speech.speak("hello", "en", tmp_path / "said.wav")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_piper_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+    voice = tmp_path / "en.onnx"
+    with pytest.raises(ExternalError, match=r"speech\.voices"):
+        Piper({"en": voice}).speak("hello", "en", tmp_path / "said.wav")
+    voice.touch()
+    with pytest.raises(ExternalError, match=r"speech\.program"):
+        Piper({"en": voice}, ["/nowhere/piper"]).speak("hello", "en", tmp_path / "said.wav")
+
+
+def test_another_voice_is_another_fingerprint(tmp_path: Path) -> None:
+    voice = tmp_path / "en.onnx"
+    voice.write_text("one")
+    before = Piper({"en": voice}).fingerprint
+    voice.write_text("another")
+    assert Piper({"en": voice}).fingerprint != before
