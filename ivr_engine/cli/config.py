@@ -10,7 +10,7 @@ import typer
 
 from ivr_engine.cli.asking import API, get, post
 from ivr_engine.cli.processes import settings
-from ivr_engine.errors import IvrError
+from ivr_engine.errors import IvrError, Refused
 
 if TYPE_CHECKING:
     from ivr_engine.site.history import History
@@ -23,6 +23,7 @@ ASK_EVERY_S: Final = 1.0
 app = typer.Typer(
     help="The configuration's history: list it, compare, and undo a change.", no_args_is_help=True
 )
+flow_app = typer.Typer(help="Flows: draw them.", no_args_is_help=True)
 
 
 def add_to(main: typer.Typer) -> None:
@@ -30,6 +31,7 @@ def add_to(main: typer.Typer) -> None:
     main.command()(reload)
     main.command()(schema)
     main.add_typer(app, name="config")
+    main.add_typer(flow_app, name="flow")
 
 
 def reload() -> None:
@@ -137,3 +139,32 @@ def _history() -> History:
 
     here = settings()
     return History(here.history, here.config, here.prompts)
+
+
+@flow_app.callback()
+def flow() -> None:
+    """Flows: draw them."""
+
+
+@flow_app.command("picture")
+def picture(
+    name: Annotated[str | None, typer.Argument(help="Only this flow [all]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for NAME.mmd [print]")] = None,
+) -> None:
+    """Draw flows in Mermaid, a text that code hosts, wikis and editors show as a picture."""
+    from ivr_engine.site.loader import load
+    from ivr_engine.site.pictures import mermaid
+
+    flows = load(settings().config).flows
+    if name is not None and name not in flows:
+        raise Refused(f"no flow {name!r}: there are {', '.join(sorted(flows)) or 'none'}", missing=True)
+    for each in [name] if name is not None else sorted(flows):
+        text = mermaid(each, flows[each])
+        if out is None:
+            sys.stdout.write(text)
+            continue
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / f"{each}.mmd").write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise IvrError(f"{out} cannot be written: {error.strerror}") from error
