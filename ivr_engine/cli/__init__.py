@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from ivr_engine.cli import asking, beginning, config, db, handset, processes
+from ivr_engine.cli import asking, beginning, config, db, handset, processes, say
 from ivr_engine.errors import IvrError
 
 FAILED = 1
@@ -27,6 +27,7 @@ processes.add_to(app)
 asking.add_to(app)
 config.add_to(app)
 beginning.add_to(app)
+say.add_to(app)
 app.add_typer(handset.app, name="handset")
 app.add_typer(db.app, name="db")
 
