@@ -31,7 +31,8 @@ GROUP_LIMIT: Final = 64
 GATHER_S: Final = 0.02
 """After a commit the next waits so long for company. Only under load is there one so soon: then a commit
 (a write to the disk) costs more than what is in it, and fifty a second are enough. Nobody on the line
-notices: a key stops the prompt before it is stored."""
+notices: a key stops the prompt before it is stored. A task that goes on from one transaction to its next is
+not made to wait: it has no company."""
 
 CHECK_TIMEOUT_S: Final = 5.0
 """A store that takes longer than this to write one row is not healthy."""
@@ -47,6 +48,8 @@ class _Job:
     function: Function
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    asker: int
+    """Which task asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class ThreadedStore:
         self._closed = False
         self._marks = itertools.count(1)
         self._not_before = 0.0
+        self._last_askers = frozenset[int]()
         self._threads = [
             threading.Thread(target=self._work, name=f"store-{number}", daemon=True)
             for number in range(threads)
@@ -90,7 +94,7 @@ class ThreadedStore:
             raise ExternalError(f"{self._place} is closed: the engine is stopping")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(transaction, loop, future))
+        self._jobs.put(_Job(transaction, loop, future, id(asyncio.current_task())))
         return await future
 
     async def check(self) -> None:
@@ -132,6 +136,7 @@ class ThreadedStore:
             if jobs:
                 outcomes = runner.run([job.function for job in jobs])
                 self._not_before = time.monotonic() + GATHER_S
+                self._last_askers = frozenset(job.asker for job in jobs)
                 _deliver(jobs, outcomes)
         try:
             runner.close()
@@ -143,7 +148,7 @@ class ThreadedStore:
         jobs: list[_Job] = []
         try:
             item = self._jobs.get()
-            if self._group_limit > 1:
+            if isinstance(item, _Job) and self._expects_company(item):
                 time.sleep(max(0.0, self._not_before - time.monotonic()))
             while True:
                 if isinstance(item, _Stop):
@@ -154,6 +159,9 @@ class ThreadedStore:
                 item = self._jobs.get_nowait()
         except queue.Empty:
             return jobs, None
+
+    def _expects_company(self, job: _Job) -> bool:
+        return job.asker not in self._last_askers and self._jobs.qsize() < self._group_limit - 1
 
 
 class InlineStore:
