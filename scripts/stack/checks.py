@@ -122,12 +122,6 @@ def _run(name: str, part: Part, options: Sequence[str]) -> tuple[bool, float]:
     for command in part.commands:
         full = [*map(str, command), *(options if "pytest" in command else ())]
         code = subprocess.run(full, cwd=PROJECT, env=environment(), check=False).returncode
-        if code == 1 and part.asterisk:
-            # One call that missed its moment must not hide what the others showed: told, not hidden.
-            say("── Some failed. They are run once more, alone; what passes now is FLAKY and wants mending:")
-            again = [*full, "--last-failed", "--last-failed-no-failures=none", "-rA"]
-            # 5 would mean that the failures were not remembered: they are no less failures for that.
-            code = subprocess.run(again, cwd=PROJECT, env=environment(), check=False).returncode and 1
         # 5: pytest found no test there, as when -k leaves none.
         passed &= code == 0 or (code == 5 and "pytest" in command)
     return passed, time.monotonic() - began
