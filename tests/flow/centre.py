@@ -18,19 +18,14 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
-from ivr_engine.acd.desk import AgentDesk
-from ivr_engine.acd.dispatcher import Dispatcher
-from ivr_engine.callflow.admission import Admission
-from ivr_engine.callflow.house import House
-from ivr_engine.callflow.reception import Reception
 from ivr_engine.domain.agents import Agent
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.consent import ConsentRecord
 from ivr_engine.domain.events import Happening, Unrecognised
 from ivr_engine.domain.messages import Message
 from ivr_engine.domain.tickets import Ticket
-from ivr_engine.observability.lag import LagStore
 from ivr_engine.ports import Store
+from ivr_engine.rehearsal.engine import SimEngine, World
 from ivr_engine.sim import clock
 from ivr_engine.sim.life import Life, MortalStore
 from ivr_engine.sim.lookup import SimLookup
@@ -74,43 +69,30 @@ def site(**changes: Any) -> Site:
     return Site.model_validate(data | changes)
 
 
-async def _password(_name: str) -> str:
-    return "secret"
-
-
-class Engine:
+class Engine(SimEngine):
     """One engine process: its services as tasks, its ports mortal."""
 
     def __init__(self, centre: Centre, name: str, last_step: int | None = None) -> None:
         self.life = Life(last_step)
         self.store = MortalStore(centre.store, self.life)
-        lag_store = LagStore(self.store)
         self.telephony = SimTelephony(centre.switch, name, self.life)
         self.wakes = 0
         self.in_force = SiteNow(InForce(centre.site, centre.prompts))
-        self.dispatcher = Dispatcher(self.in_force, self.store, centre.clock, centre.new_id)
-        self.house = House(
-            in_force=self.in_force,
-            store=lag_store,
-            telephony=self.telephony,
-            clock=centre.clock,
-            line=self.dispatcher,
-            new_id=centre.new_id,
-            message_queued=self._woken,
-            lookup=centre.lookup,
+        super().__init__(
+            World(
+                in_force=self.in_force,
+                store=self.store,
+                telephony=self.telephony,
+                clock=centre.clock,
+                lookup=centre.lookup,
+                new_id=centre.new_id,
+                message_queued=self._woken,
+            )
         )
-        self.admission = Admission(lag_store.lag_s)
-        self.reception = Reception(self.house, self.admission)
-        self.desk = AgentDesk(self.in_force, self.store, centre.clock, self.dispatcher, _password)
-        self._task = asyncio.create_task(self._run(), name=f"engine {name}")
+        self._task = asyncio.create_task(self.run(), name=f"engine {name}")
 
     def _woken(self) -> None:
         self.wakes += 1
-
-    async def _run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.dispatcher.run())
-            group.create_task(self.reception.run())
 
     async def stop(self) -> None:
         """As SIGTERM does, or the end of an engine already dead; raises what the engine died of."""
