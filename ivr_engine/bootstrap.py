@@ -47,6 +47,7 @@ from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, w
 from ivr_engine.observability.service_manager import STOPPING, ServiceManager
 from ivr_engine.ports import SmsProvider, Speech, Store
 from ivr_engine.settings import Settings
+from ivr_engine.site import drawing
 from ivr_engine.site.loader import load
 from ivr_engine.site.models import Site
 from ivr_engine.site.reload import Folders, Made, Reloader, make
@@ -327,7 +328,7 @@ class _Engine:
             more=(
                 self._handset(),
                 drain_router(self._drain),
-                site_router(lambda: self._reloader.state, self._reloader.reload),
+                site_router(lambda: self._reloader.state, self._reloader.reload, self._picture),
                 trunks_router(self._trunks.trunks),
             ),
         )
@@ -364,6 +365,12 @@ class _Engine:
     @property
     def _site(self) -> Site:
         return self._reloader.in_force.current.site
+
+    def _picture(self, flow: str) -> str:
+        now = self._reloader.in_force.current
+        return drawing.of_site(
+            now.site, flow, lambda prompt: now.prompts.wording(now.site.default_language, prompt)
+        )
 
     async def _site_changed(self, before: Site) -> None:
         self._line.agent_changed()

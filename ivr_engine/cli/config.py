@@ -10,10 +10,11 @@ import typer
 
 from ivr_engine.cli.asking import API, get, post
 from ivr_engine.cli.processes import settings
-from ivr_engine.errors import IvrError, Refused
+from ivr_engine.errors import IvrError
 
 if TYPE_CHECKING:
     from ivr_engine.site.history import History
+    from ivr_engine.site.models import Site
 
 LOADING_S: Final = 300.0
 """Seconds ``reload`` waits for new prompts to be rendered."""
@@ -149,22 +150,37 @@ def flow() -> None:
 @flow_app.command("picture")
 def picture(
     name: Annotated[str | None, typer.Argument(help="Only this flow [all]")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for NAME.mmd [print]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for NAME.svg and NAME.mmd [print Mermaid]")] = None,
+    svg: Annotated[bool, typer.Option("--svg", help="Print SVG instead of Mermaid")] = False,
 ) -> None:
-    """Draw flows in Mermaid, a text that code hosts, wikis and editors show as a picture."""
-    from ivr_engine.site.loader import load
-    from ivr_engine.site.pictures import mermaid
-
-    flows = load(settings().config).flows
-    if name is not None and name not in flows:
-        raise Refused(f"no flow {name!r}: there are {', '.join(sorted(flows)) or 'none'}", missing=True)
-    for each in [name] if name is not None else sorted(flows):
-        text = mermaid(each, flows[each])
+    """Draw flows: as SVG for browsers and printers, and in Mermaid, a text that code hosts, wikis and editors
+    show as a picture."""
+    for each in [name] if name is not None else sorted(_site().flows):
+        pictures = _pictures(each)
         if out is None:
-            sys.stdout.write(text)
+            sys.stdout.write(pictures["svg" if svg else "mmd"])
             continue
         try:
             out.mkdir(parents=True, exist_ok=True)
-            (out / f"{each}.mmd").write_text(text, encoding="utf-8")
+            for ending, text in pictures.items():
+                (out / f"{each}.{ending}").write_text(text, encoding="utf-8")
         except OSError as error:
             raise IvrError(f"{out} cannot be written: {error.strerror}") from error
+
+
+def _pictures(flow: str) -> dict[str, str]:
+    """By the ending of the file."""
+    from ivr_engine.site.drawing import of_site
+    from ivr_engine.site.pictures import mermaid
+    from ivr_engine.site.texts import read_texts
+
+    site = _site()
+    lines, _ = read_texts(site, settings().prompts)
+    said = {line.name: line.text for line in lines if line.language == site.default_language}
+    return {"svg": of_site(site, flow, said.get), "mmd": mermaid(flow, site.flows[flow])}
+
+
+def _site() -> Site:
+    from ivr_engine.site.loader import load
+
+    return load(settings().config)

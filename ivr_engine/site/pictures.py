@@ -15,17 +15,26 @@ def mermaid(name: str, flow: Flow) -> str:
     lines = [f"flowchart TD\n    start(({_label(name)})) --> {ids[flow.start]}"]
     lines += [f"    {ids[node]}{_box(node, doing)}" for node, doing in flow.nodes.items()]
     for node in flow.nodes:
-        lines += [f"    {ids[node]} {arrow} {ids[to]}" for arrow, to in _arrows(flow, node) if to in ids]
+        for word, to in arrows_from(flow, node):
+            if to in ids:
+                lines.append(f"    {ids[node]} {f'-- {_label(word)} -->' if word else '-->'} {ids[to]}")
     return "\n".join(lines) + "\n"
 
 
-def _arrows(flow: Flow, node: str) -> Iterator[tuple[str, str]]:
+def arrows_from(flow: Flow, node: str) -> Iterator[tuple[str, str]]:
+    """Everything that leads from ``node`` to the same target in one: the words for it, and the target."""
     by_target: dict[str, list[str]] = {}
     for _, way in flow.ways(node):
         by_target.setdefault(way.target, []).append(_word(way))
     for target, words in by_target.items():
-        plain = [word for word in words if word]
-        yield (f"-- {_label(', '.join(plain))} -->" if plain else "-->"), target
+        yield ", ".join(word for word in words if word), target
+
+
+def what_it_does(node: Node) -> str:
+    """In one line: ``menu: main_menu``."""
+    doing = node.doing
+    what = getattr(doing, "prompt", None) or getattr(doing, "schedule", None) or getattr(doing, "name", None)
+    return f"{node.kind}: {what}" if what else node.kind
 
 
 def _word(way: Way) -> str:
@@ -34,9 +43,7 @@ def _word(way: Way) -> str:
 
 
 def _box(name: str, node: Node) -> str:
-    doing = node.doing
-    what = getattr(doing, "prompt", None) or getattr(doing, "schedule", None) or getattr(doing, "name", None)
-    text = _label(name, f"{node.kind}: {what}" if what else node.kind)
+    text = _label(name, what_it_does(node))
     if node.kind in _ENDS:
         return f"([{text}])"
     return f"{{{{{text}}}}}" if node.kind in ("menu", "language", "hours", "dip") else f"[{text}]"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from ivr_engine.errors import ConfigError, IvrError
 from ivr_engine.site.reload import State
@@ -15,8 +16,11 @@ WAITS_S: Final = 5.0
 """Seconds a request waits for the end of the loading; new prompts may take longer."""
 
 
-def site_router(state: Callable[[], State], reload: Callable[[float], Awaitable[State]]) -> APIRouter:
-    """For ``WebServices.more``."""
+def site_router(
+    state: Callable[[], State], reload: Callable[[float], Awaitable[State]], draw: Callable[[str], str]
+) -> APIRouter:
+    """For ``WebServices.more``. ``draw`` makes the SVG of a flow, ``Refused(missing)`` when there is none;
+    it may take its time."""
     router = APIRouter(prefix="/site", tags=["site"])
 
     @router.get("", summary="The configuration in force")
@@ -29,6 +33,21 @@ def site_router(state: Callable[[], State], reload: Callable[[float], Awaitable[
         """As happens by itself a second or two after a change. With a mistake in them nothing changes, and
         the problems say why. ``loading``: not at an end within 5 seconds; ask for the configuration again."""
         return _item(await reload(WAITS_S))
+
+    @router.get(
+        "/flows/{name}.svg",
+        summary="A picture of a flow",
+        response_class=Response,
+        responses={200: {"content": {"image/svg+xml": {}}}},
+    )
+    async def picture(name: str) -> Response:
+        """As it is in force, with the texts of the default language in short."""
+        drawn = await asyncio.to_thread(draw, name)
+        return Response(
+            drawn,
+            media_type="image/svg+xml",
+            headers={"Content-Security-Policy": "default-src 'none'; sandbox"},
+        )
 
     return router
 
