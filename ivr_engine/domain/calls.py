@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from ivr_engine.domain.consent import Consent
+from ivr_engine.domain.routing import Routing
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 
@@ -106,6 +107,8 @@ class Call:
     they are no valid number, ``None`` when hidden; ``number`` is what was dialled. ``entered_at`` is when the
     caller joined the line and never changes afterwards: it is the place. ``next_announcement_at`` is when
     music gives way to the next round. ``offer_id`` names the agent's leg while ringing and talking.
+    ``routing`` says which agents may be offered it; ``last_words`` is the prompt said before the hang-up,
+    where neither flow nor queue names it.
     """
 
     id: str
@@ -130,6 +133,8 @@ class Call:
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
     visit: Visit | None = None
+    routing: Routing = field(default_factory=Routing)
+    last_words: str | None = None
 
     @property
     def state(self) -> str:
@@ -208,8 +213,22 @@ class Call:
         return replace(
             self,
             chapter=Chapter.WAITING,
+            routing=self.routing if self.routing.joined_at else self.routing.joining(now),
             entered_at=self.entered_at or now,
             next_announcement_at=self.next_announcement_at or now + timedelta(seconds=first_announcement_s),
+        )
+
+    def left_line(self) -> Call:
+        """Out of the line, to be led on. The time waited counts on in another queue. Refused when an agent
+        has been offered meanwhile."""
+        if not self.may_be_offered:
+            raise Refused(f"call {self.id} is {self.chapter}, not waiting")
+        return replace(
+            self,
+            chapter=Chapter.ARRIVING,
+            queue="",
+            next_announcement_at=None,
+            routing=replace(self.routing, joined_at=None, favourite=None, declined={}),
         )
 
     def at(self, chapter: Chapter) -> Call:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -10,6 +12,7 @@ from ivr_engine.domain.calls import Call
 from ivr_engine.domain.consent import ConsentRecord
 from ivr_engine.domain.events import Event, Happening
 from ivr_engine.domain.messages import Message, MessageStatus
+from ivr_engine.domain.switches import Switch
 from ivr_engine.domain.tickets import Comment, Ticket, TicketFile, Voicemail
 
 
@@ -87,6 +90,40 @@ class Agents(Protocol):
 
     def all(self) -> list[Agent]: ...
 
+    def presence(self, names: Collection[str]) -> Presence:
+        """Of these agents together."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """How many are signed in; and when the last of the others signed out, if one ever was in."""
+
+    signed_in: int
+    last_left: datetime | None
+
+
+class Queues(Protocol):
+    """What the engine remembers of queues beside who waits in them."""
+
+    def switches(self) -> dict[str, Switch]:
+        """The emergency switches thrown, by queue; ``ALL`` for every queue."""
+        ...
+
+    def close(self, switch: Switch) -> None:
+        """In place of one thrown before."""
+        ...
+
+    def open(self, queue: str) -> bool:
+        """False when it was not closed."""
+        ...
+
+    def turns(self) -> dict[str, str]:
+        """Who was offered the last call of each queue."""
+        ...
+
+    def keep_turn(self, queue: str, agent: str) -> None: ...
+
 
 class Tickets(Protocol):
     def add(self, ticket: Ticket) -> None: ...
@@ -142,6 +179,12 @@ class Callers(Protocol):
         ...
 
     def keep_language(self, number: str, language: str, at: datetime) -> None: ...
+
+    def last_agent(self, number: str) -> tuple[str, datetime] | None:
+        """Who spoke with this number last, and when."""
+        ...
+
+    def keep_agent(self, number: str, agent: str, at: datetime) -> None: ...
 
 
 class Engines(Protocol):

@@ -13,6 +13,7 @@ from ivr_engine.ports.records import (
     Engines,
     Events,
     Messages,
+    Queues,
     Tickets,
     Voicemails,
 )
@@ -41,6 +42,8 @@ class Tx(Protocol):
     def engines(self) -> Engines: ...
     @property
     def voicemails(self) -> Voicemails: ...
+    @property
+    def queues(self) -> Queues: ...
 
 
 class Store(Protocol):

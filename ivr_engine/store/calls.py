@@ -9,6 +9,7 @@ from sqlalchemy import Row, Select, and_, bindparam, func, select, tuple_
 
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.consent import Consent, WaitTimeSmsStatus
+from ivr_engine.domain.routing import Routing
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 from ivr_engine.store.connection import Statements, changed
@@ -17,6 +18,8 @@ from ivr_engine.store.tables import IS_OPEN, calls
 _c: Final = calls.c
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Visit).decode
+_routing: Final = msgspec.json.Decoder(Routing).decode
+_PLAIN: Final = Routing()
 _DERIVED: Final = frozenset({"is_open", "line", "place_at", "flow", "node"})
 _ALL: Final = select(*(column for column in _c if column.name not in _DERIVED))
 
@@ -144,6 +147,8 @@ def _values(call: Call) -> dict[str, Any]:
         "flow": call.visit and call.visit.flow,
         "node": call.visit and call.visit.node,
         "visit": call.visit and _encode(call.visit).decode(),
+        "routing": None if call.routing == _PLAIN else _encode(call.routing).decode(),
+        "last_words": call.last_words,
         "is_open": call.chapter is not Chapter.ENDED,
         "line": call.queue if call.in_line else None,
         "place_at": call.entered_at or call.started_at,
@@ -178,5 +183,7 @@ def _call(row: Row[Any]) -> Call:
         answered_at=row.answered_at,
         ended_at=row.ended_at,
         end_reason=None if row.end_reason is None else EndReason(row.end_reason),
+        routing=_PLAIN if row.routing is None else _routing(row.routing),
+        last_words=row.last_words,
         visit=None if row.visit is None else _decode(row.visit),
     )

@@ -100,6 +100,8 @@ calls: Final = Table(
     Column("flow", Name),
     Column("node", Name),
     Column("visit", Text, comment="JSON: flow, node, what was counted there, variables"),
+    Column("routing", Text, comment="JSON: skills required, since when in its queue, preferred agent"),
+    Column("last_words", Name, comment="the prompt said before the hang-up"),
     Column("is_open", Boolean, nullable=False),
     Column("line", Name, comment="the queue it holds a place in, if any"),
     Column("place_at", UtcDateTime, nullable=False, comment="since when its place counts"),
@@ -174,6 +176,31 @@ agents: Final = Table(
     Column("until", UtcDateTime),
     Column("call_id", Name),
     Column("reason", Name),
+    Column("queue", Name, comment="of the contact offered, at hand or being wrapped up"),
+    Column("last_call_id", Name),
+    Column("reason_required", Boolean, nullable=False, comment="of the wrap-up"),
+    Column("idle_since", UtcDateTime),
+    Column("taken", Integer, nullable=False, comment="calls answered in this shift"),
+    Column("next_break", Name, comment="the break that begins when the contact is over"),
+    Column("rona_next", Name),
+    Column("sessions", Text, comment="JSON: SMS sessions, and whether they are accepted"),
+)
+
+
+switches: Final = Table(
+    "switches",
+    metadata,
+    Column("queue", Name, primary_key=True, comment="empty: all of them"),
+    Column("prompt", Name, nullable=False, comment="what callers hear"),
+    Column("since", UtcDateTime, nullable=False),
+)
+
+
+turns: Final = Table(
+    "queue_turns",
+    metadata,
+    Column("queue", Name, primary_key=True),
+    Column("agent", Name, nullable=False, comment="who was offered its last call: for round robin"),
 )
 
 
@@ -245,8 +272,10 @@ callers: Final = Table(
     "callers",
     metadata,
     Column("number", Name, primary_key=True),
-    Column("language", Name, nullable=False, comment="chosen in an earlier call"),
-    Column("chosen_at", UtcDateTime, nullable=False),
+    Column("language", Name, comment="chosen in an earlier call"),
+    Column("chosen_at", UtcDateTime),
+    Column("agent", Name, comment="who spoke with this number last"),
+    Column("spoke_at", UtcDateTime),
 )
 
 

@@ -18,6 +18,7 @@ from ivr_engine.store.engines import EngineTable
 from ivr_engine.store.events import EventTable
 from ivr_engine.store.failures import STORE_ERRORS, translated
 from ivr_engine.store.messages import MessageTable
+from ivr_engine.store.queues import QueueTable
 from ivr_engine.store.tickets import TicketTable
 from ivr_engine.store.voicemails import VoicemailTable
 
@@ -35,6 +36,7 @@ class Transaction:
         "engines",
         "events",
         "messages",
+        "queues",
         "statements",
         "tickets",
         "voicemails",
@@ -51,6 +53,7 @@ class Transaction:
         self.events = EventTable(statements)
         self.engines = EngineTable(statements)
         self.voicemails = VoicemailTable(statements)
+        self.queues = QueueTable(statements)
 
 
 @dataclass(frozen=True, slots=True)

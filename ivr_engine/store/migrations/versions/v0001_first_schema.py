@@ -30,6 +30,14 @@ def upgrade() -> None:
         sa.Column("until", _TIME),
         sa.Column("call_id", _NAME),
         sa.Column("reason", _NAME),
+        sa.Column("queue", _NAME, comment="of the contact offered, at hand or being wrapped up"),
+        sa.Column("last_call_id", _NAME),
+        sa.Column("reason_required", sa.Boolean(), nullable=False, comment="of the wrap-up"),
+        sa.Column("idle_since", _TIME),
+        sa.Column("taken", sa.Integer(), nullable=False, comment="calls answered in this shift"),
+        sa.Column("next_break", _NAME, comment="the break that begins when the contact is over"),
+        sa.Column("rona_next", _NAME),
+        sa.Column("sessions", sa.Text(), comment="JSON: SMS sessions, and whether they are accepted"),
         sa.PrimaryKeyConstraint("name", name="pk_agents"),
     )
     op.create_table(
@@ -60,6 +68,10 @@ def upgrade() -> None:
         sa.Column("flow", _NAME),
         sa.Column("node", _NAME),
         sa.Column("visit", sa.Text(), comment="JSON: flow, node, what was counted there, variables"),
+        sa.Column(
+            "routing", sa.Text(), comment="JSON: skills required, since when in its queue, preferred agent"
+        ),
+        sa.Column("last_words", _NAME, comment="the prompt said before the hang-up"),
         sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.Column("line", _NAME, comment="the queue it holds a place in, if any"),
         sa.Column("place_at", _TIME, nullable=False, comment="since when its place counts"),
@@ -91,8 +103,10 @@ def upgrade() -> None:
     op.create_table(
         "callers",
         sa.Column("number", _NAME, nullable=False),
-        sa.Column("language", _NAME, nullable=False, comment="chosen in an earlier call"),
-        sa.Column("chosen_at", _TIME, nullable=False),
+        sa.Column("language", _NAME, comment="chosen in an earlier call"),
+        sa.Column("chosen_at", _TIME),
+        sa.Column("agent", _NAME, comment="who spoke with this number last"),
+        sa.Column("spoke_at", _TIME),
         sa.PrimaryKeyConstraint("number", name="pk_callers"),
     )
     op.create_table(
@@ -174,6 +188,19 @@ def upgrade() -> None:
     op.create_index("ix_messages_status_created_at", "messages", ["status", "created_at"])
 
     op.create_table(
+        "queue_turns",
+        sa.Column("queue", _NAME, nullable=False),
+        sa.Column("agent", _NAME, nullable=False, comment="who was offered its last call: for round robin"),
+        sa.PrimaryKeyConstraint("queue", name="pk_queue_turns"),
+    )
+    op.create_table(
+        "switches",
+        sa.Column("queue", _NAME, nullable=False, comment="empty: all of them"),
+        sa.Column("prompt", _NAME, nullable=False, comment="what callers hear"),
+        sa.Column("since", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("queue", name="pk_switches"),
+    )
+    op.create_table(
         "store_checks",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("mark", _NAME, nullable=False, comment="what the last health check wrote"),
@@ -249,6 +276,8 @@ def downgrade() -> None:
         "ticket_comments",
         "tickets",
         "store_checks",
+        "switches",
+        "queue_turns",
         "messages",
         "events",
         "engines",
