@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from dialplan.configure import Unusable
 from scripts.stack import checks, packages, service
 from scripts.stack.errors import StackError
 from scripts.stack.root import asterisk_root
@@ -22,7 +23,7 @@ def main() -> int:
             print(asterisk_root())
             return 0
         raise StackError(f"There is no command {command!r}.")
-    except StackError as error:
+    except (StackError, Unusable) as error:
         print(f"{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -15,14 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from scripts.stack.configuration import Settings, render
+from dialplan.configure import DEBIAN_FOLDERS, LOOPBACK, Network, Settings, render
 from scripts.stack.errors import StackError
 from scripts.stack.fallback import fallback_sounds
-from scripts.stack.ports import LOOPBACK, Ports
+from scripts.stack.ports import Ports
 from scripts.stack.root import asterisk_root
 from scripts.stack.system import as_root, environment, which
 
 KEEPER = Path(__file__).with_name("keeper.py")
+FOLDERS = {name: f"/mnt/{name}" for name in DEBIAN_FOLDERS}
+"""Asterisk's folders in its own mount namespace: ``/mnt`` is a small tmpfs there, see ``keeper.py``."""
 ARI_S = 20
 """How long ARI may take to answer once Asterisk has loaded everything."""
 
@@ -50,15 +52,19 @@ class Asterisk:
         ari_password: str | None = None,
         ami_password: str = "",
         fallback_limit_s: int = 600,
+        network: Network | None = None,
     ) -> Asterisk:
         """Start one with its files in ``folder``; returns when calls can be taken.
 
         Raises ``StackError``.
         """
-        ports.check()
+        network = network or Network()
+        ports.check(network)
         root = asterisk_root()
         settings = Settings(
             ports=ports,
+            network=network,
+            folders=FOLDERS,
             ari_user="ivr",
             ari_password=ari_password or secrets.token_urlsafe(24),
             ami_password=ami_password,
@@ -69,7 +75,7 @@ class Asterisk:
         sounds.mkdir(parents=True, exist_ok=True)
         sounds.chmod(0o755)
         asterisk = Asterisk(
-            ari_url=f"http://{LOOPBACK}:{ports.http}/ari",
+            ari_url=f"http://{reached_at(network.ari_host)}:{ports.http}/ari",
             ari_user=settings.ari_user,
             ari_password=settings.ari_password,
             sip_port=ports.sip,
@@ -201,6 +207,11 @@ class Asterisk:
             raise StackError(f"ARI at {self.ari_url} says {refused}.") from None
         except OSError:
             return False
+
+
+def reached_at(host: str) -> str:
+    """Where a program on this machine reaches what listens on ``host``."""
+    return LOOPBACK if host == "0.0.0.0" else host
 
 
 def from_environment() -> Asterisk | None:

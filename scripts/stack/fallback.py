@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from scripts.stack.configuration import TEMPLATES
+from dialplan.configure import TEMPLATES
 from scripts.stack.errors import StackError
 from scripts.stack.system import GENERATED, which
 

@@ -1,29 +1,21 @@
-"""Which ports an Asterisk listens on."""
+"""Ports that are free, for an Asterisk to listen on."""
 
 from __future__ import annotations
 
 import random
 import socket
 from contextlib import ExitStack
-from dataclasses import dataclass
 
+from dialplan import configure
+from dialplan.configure import LOOPBACK
 from scripts.stack.errors import StackError
 
-LOOPBACK = "127.0.0.1"
 RTP_PORTS = 2000
 """Per instance: two a leg, so 1000 legs at once."""
 
 
-@dataclass(frozen=True)
-class Ports:
-    """SIP over UDP, ARI over HTTP, and the range of UDP ports for sound (both ends included)."""
-
-    sip: int
-    http: int
-    rtp_start: int
-    rtp_end: int
-    ami: int = 5038
-    """Opened only where an Asterisk is given a password for it."""
+class Ports(configure.Ports):
+    """Those of ``dialplan/configure.py``, found and tried."""
 
     @staticmethod
     def free() -> Ports:
@@ -37,25 +29,28 @@ class Ports:
             ami=_free(socket.SOCK_STREAM),
         )
 
-    def check(self) -> None:
-        """Raise ``StackError`` naming the first port that is taken."""
-        if not usable(self.sip, socket.SOCK_DGRAM):
+    def check(self, network: configure.Network | None = None) -> None:
+        """Raise ``StackError`` naming the first port that is taken, or the address that is not ours."""
+        network = network or configure.Network()
+        if not usable(self.sip, socket.SOCK_DGRAM, network.sip_host):
             raise StackError(
-                f"UDP port {self.sip} on {LOOPBACK} is taken; end what uses it or set IVR_SIP_PORT."
+                f"UDP port {self.sip} on {network.sip_host} cannot be used: end what uses it or set "
+                "IVR_SIP_PORT, and let IVR_SIP_HOST be an address of this machine."
             )
-        if not usable(self.http, socket.SOCK_STREAM):
+        if not usable(self.http, socket.SOCK_STREAM, network.ari_host):
             raise StackError(
-                f"TCP port {self.http} on {LOOPBACK} is taken; end what uses it or set IVR_ARI_PORT."
+                f"TCP port {self.http} on {network.ari_host} cannot be used: end what uses it or set "
+                "IVR_ARI_PORT, and let IVR_ARI_HOST be an address of this machine."
             )
 
 
-def usable(port: int, kind: socket.SocketKind) -> bool:
-    """Whether ``port`` can be bound on the loopback address."""
+def usable(port: int, kind: socket.SocketKind, host: str = LOOPBACK) -> bool:
+    """Whether ``port`` can be bound on ``host``."""
     with socket.socket(socket.AF_INET, kind) as probe:
         if kind == socket.SOCK_STREAM:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError:
             return False
         return True

@@ -14,12 +14,14 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from dialplan import configure
+from dialplan.configure import LOOPBACK
 from ivr_engine import keys
 from scripts.stack import packages, venv
-from scripts.stack.asterisk import Asterisk, from_environment
+from scripts.stack.asterisk import Asterisk, from_environment, reached_at
 from scripts.stack.child import Child, how
 from scripts.stack.errors import StackError
-from scripts.stack.ports import LOOPBACK, Ports, usable
+from scripts.stack.ports import Ports, usable
 from scripts.stack.system import GENERATED, become_root, say
 
 HEALTHY_S = 120
@@ -33,10 +35,12 @@ USAGE = """Usage: scripts/run
 Sets up what is missing, then runs Asterisk, the SMS simulator, the watchdog and the engine until Ctrl-C.
 What can be set, as environment variables (default):
 
-  IVR_SIP_PORT       where Asterisk takes calls, UDP on 127.0.0.1 (5060)
+  IVR_SIP_PORT       where Asterisk takes calls, UDP on IVR_SIP_HOST (5060 on 127.0.0.1)
   IVR_HTTP_PORT      where the engine's API is, on IVR_HTTP_HOST (8080 on 127.0.0.1)
-  IVR_ARI_PORT       where Asterisk's ARI is, on 127.0.0.1 (8088)
+  IVR_ARI_PORT       where Asterisk's ARI is, on IVR_ARI_HOST (8088 on 127.0.0.1)
   IVR_RTP_PORTS      UDP ports for sound (20000-29999)
+  IVR_CALLERS        addresses and networks whose calls are taken, separated by commas (127.0.0.1)
+  IVR_EXTERNAL_ADDRESS, IVR_LOCAL_NETS    behind NAT: how the world sees Asterisk, and who is inside
   IVR_SIMULATOR_PORT where the SMS simulator is, on 127.0.0.1 (8090)
   IVR_CONFIG, IVR_PROMPTS, IVR_STATE    other folders than config, prompts, .ivr/state
   IVR_API_TOKEN      the API's token (made once and kept)
@@ -117,8 +121,8 @@ def _environment(state: Path) -> dict[str, str]:
     return env
 
 
-def _number(env: dict[str, str], name: str, default: str) -> int:
-    text = env.get(name, default)
+def _number(env: dict[str, str], name: str) -> int:
+    text = env[name]
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise StackError(f"{name} is {text!r}; it must be a port, 1 to 65535.")
     return int(text)
@@ -126,37 +130,29 @@ def _number(env: dict[str, str], name: str, default: str) -> int:
 
 def _check_ports(env: dict[str, str]) -> None:
     """Before anything is made, so that the sentence comes at once."""
-    needed = {"IVR_HTTP_PORT": socket.SOCK_STREAM, "IVR_SIMULATOR_PORT": socket.SOCK_STREAM}
     if not env.get("IVR_ARI_URL"):
-        needed |= {"IVR_SIP_PORT": socket.SOCK_DGRAM, "IVR_ARI_PORT": socket.SOCK_STREAM}
-    for name, kind in needed.items():
-        port = _number(env, name, "8088")
-        if not usable(port, kind):
-            what = "TCP" if kind == socket.SOCK_STREAM else "UDP"
-            raise StackError(f"{what} port {port} is taken; end what uses it, or set {name} to another one.")
+        Ports(**vars(configure.ports(env))).check(configure.network(env))
+    for name in ("IVR_HTTP_PORT", "IVR_SIMULATOR_PORT"):
+        port = _number(env, name)
+        if not usable(port, socket.SOCK_STREAM):
+            raise StackError(f"TCP port {port} is taken; end what uses it, or set {name} to another one.")
 
 
 def _start_asterisk(env: dict[str, str]) -> Asterisk:
-    text = env.get("IVR_RTP_PORTS", "20000-29999")
-    start, _, end = text.partition("-")
-    if not (start.isdecimal() and end.isdecimal() and 1024 <= int(start) < int(end) < 65536):
-        raise StackError(f"IVR_RTP_PORTS is {text!r}; it must be like 20000-29999.")
     state = Path(env["IVR_STATE"])
-    ports = Ports(
-        sip=_number(env, "IVR_SIP_PORT", "5060"),
-        http=_number(env, "IVR_ARI_PORT", "8088"),
-        rtp_start=int(start),
-        rtp_end=int(end),
-        ami=_number(env, "IVR_AMI_PORT", "5038"),
-    )
     watched = bool(env.get("IVR_TRUNKS", "").strip())
     return Asterisk.start(
         folder=state / "asterisk",
-        ports=ports,
+        ports=Ports(**vars(configure.ports(env))),
+        network=configure.network(env),
         sounds_dir=Path(env.get("IVR_SOUNDS") or state / "sounds"),
-        ari_password=env.get("IVR_ARI_PASSWORD") or keys.secret(state, "ari_password"),
-        ami_password=(env.get("IVR_AMI_PASSWORD") or keys.secret(state, "ami_password")) if watched else "",
+        ari_password=_secret(env, "ari_password"),
+        ami_password=_secret(env, "ami_password") if watched else "",
     )
+
+
+def _secret(env: dict[str, str], name: str) -> str:
+    return configure.secret(env, f"IVR_{name.upper()}") or keys.secret(Path(env["IVR_STATE"]), name)
 
 
 def _healthy(env: dict[str, str], children: Sequence[Child], stop: threading.Event) -> bool:
@@ -182,8 +178,7 @@ def _healthy(env: dict[str, str], children: Sequence[Child], stop: threading.Eve
 
 
 def _address(env: dict[str, str]) -> str:
-    host = env["IVR_HTTP_HOST"]
-    return f"http://{LOOPBACK if host == '0.0.0.0' else host}:{env['IVR_HTTP_PORT']}"
+    return f"http://{reached_at(env['IVR_HTTP_HOST'])}:{env['IVR_HTTP_PORT']}"
 
 
 def _welcome(state: Path, env: dict[str, str]) -> None:
@@ -191,7 +186,7 @@ def _welcome(state: Path, env: dict[str, str]) -> None:
     say(f"""
   Ready for calls.
 
-  Dial   sip:700@127.0.0.1:{env["IVR_SIP_PORT"]} (UDP, no account)
+  Dial   sip:700@{reached_at(env.get("IVR_SIP_HOST", LOOPBACK))}:{env["IVR_SIP_PORT"]} (UDP, no account)
   Look   {_address(env)}/docs (any name, the token as password)
          or with .ivr/venv/bin/ivr-engine: calls, queues, messages, handset read NUMBER, agents, ...
   Token  {token}

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from dialplan.configure import TEMPLATES
 from ivr_engine.asterisk.ami import AmiSettings, TrunkWatch
 from scripts.stack import Asterisk, Ports
-from scripts.stack.configuration import TEMPLATES
 from tests.integration.provider import provider
 from tests.integration.sip import Sipp, caller, eventually, refused
 from tests.integration.test_fallback import engine, gone

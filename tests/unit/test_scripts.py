@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import signal
 import socket
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.stack import checks, child, configuration, prism, system
+from dialplan import configure
+from dialplan.configure import Network, Settings, Unusable, from_environ, render
+from scripts.stack import checks, child, prism, system
 from scripts.stack.child import Child
-from scripts.stack.configuration import Settings, render
 from scripts.stack.errors import StackError
 from scripts.stack.ports import LOOPBACK, RTP_PORTS, Ports
 
@@ -22,7 +24,7 @@ PORTS = Ports(sip=15060, http=18088, rtp_start=20000, rtp_end=20999)
 
 
 def settings() -> Settings:
-    return Settings(ports=PORTS, ari_user="ivr", ari_password="hush")
+    return Settings(ports=PORTS, ari_password="hush")
 
 
 def test_every_template_is_filled_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
@@ -37,15 +39,73 @@ def test_every_template_is_filled_and_only_its_owner_can_read_it(tmp_path: Path)
 
 def test_a_template_with_an_unknown_name_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pjsip.conf").write_text("bind = @{nonsense}")
-    monkeypatch.setattr(configuration, "TEMPLATES", tmp_path)
-    with pytest.raises(StackError, match=r"pjsip\.conf: there is no value for @\{nonsense\}"):
+    monkeypatch.setattr(configure, "TEMPLATES", tmp_path)
+    with pytest.raises(Unusable, match=r"pjsip\.conf: there is no value for @\{nonsense\}"):
         render(settings(), tmp_path / "etc")
+
+
+def test_beyond_this_machine_asterisk_listens_only_when_told(tmp_path: Path) -> None:
+    def pjsip(network: Network) -> str:
+        render(Settings(ari_password="hush", network=network), tmp_path / "etc")
+        return (tmp_path / "etc/pjsip.conf").read_text()
+
+    for file in (tmp_path / "etc").rglob("*.conf"):
+        assert "0.0.0.0:" not in file.read_text()
+    assert "external_media_address = \nlocal_net = \n" in pjsip(Network())
+    told = pjsip(Network(sip_host="0.0.0.0", external_address="203.0.113.7", callers=("192.0.2.0/24",)))
+    assert "bind = 0.0.0.0:5060\n" in told
+    assert "\nmedia_address = \n" in told
+    assert "match = 192.0.2.0/24\n" in told
+    assert "external_signaling_address = 203.0.113.7\nexternal_media_address = 203.0.113.7\n" in told
+    assert "local_net = 10.0.0.0/8,172.16.0.0/12,192.168.0.0/16\n" in told
+    assert "bindaddr = 127.0.0.1\n" in (tmp_path / "etc/http.conf").read_text()
+
+
+def test_an_asterisk_of_ones_own_is_set_by_the_environment(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("hush\n")
+    given = {"IVR_ARI_PASSWORD_FILE": str(password), "IVR_SIP_PORT": "5070", "IVR_RTP_PORTS": "30000-30099"}
+    network = {"IVR_SIP_HOST": "192.0.2.1", "IVR_CALLERS": "192.0.2.7, 198.51.100.0/24", "IVR_ARI_HOST": " "}
+    here = from_environ(given | network)
+    assert (here.ari_password, here.ports.sip, here.ports.rtp_end) == ("hush", 5070, 30099)
+    assert here.network == Network(sip_host="192.0.2.1", callers=("192.0.2.7", "198.51.100.0/24"))
+    group = grp.getgrgid(os.getgid()).gr_name
+    environ = {"PATH": os.environ["PATH"], **given, **network}
+    script = [sys.executable, "-I", configure.TEMPLATES / "configure.py", tmp_path / "etc", group]
+    subprocess.run(script, env=environ, check=True)
+    assert "astetcdir => /etc/asterisk" in (tmp_path / "etc/asterisk.conf").read_text()
+    assert (tmp_path / "etc/ari.conf").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "etc/trunks").stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("IVR_SIP_HOST", "localhost"),
+        ("IVR_SIP_HOST", "1.2.3.4\nbind=0.0.0.0"),
+        ("IVR_ARI_HOST", "::"),
+        ("IVR_SIP_PORT", "0"),
+        ("IVR_SIP_PORT", "٣"),
+        ("IVR_RTP_PORTS", "20000"),
+        ("IVR_CALLERS", "0.0.0.0/0"),
+        ("IVR_CALLERS", "192.0.2.7/24"),
+        ("IVR_LOCAL_NETS", "home"),
+        ("IVR_EXTERNAL_ADDRESS", "a b"),
+        ("IVR_FALLBACK_LIMIT", "-1"),
+        ("IVR_ARI_PASSWORD", "with;comment"),
+        ("IVR_ARI_PASSWORD", "two\nlines"),
+        ("IVR_ARI_PASSWORD", ""),
+    ],
+)
+def test_what_asterisk_cannot_be_set_to_is_named(name: str, value: str) -> None:
+    with pytest.raises(Unusable, match=name):
+        from_environ({"IVR_ARI_PASSWORD": "hush", name: value})
 
 
 def test_dialplan_never_evaluates_what_a_caller_sent() -> None:
     """Expressions ($[...]) hold numbers and words of Asterisk's and our own only, and nothing that can dial
     is loaded."""
-    dialplan = (configuration.TEMPLATES / "extensions.conf").read_text()
+    dialplan = (configure.TEMPLATES / "extensions.conf").read_text()
     lines = [line for line in dialplan.splitlines() if not line.startswith(";")]
     evaluated = [part.split("]")[0] for line in lines for part in line.split("$[")[1:]]
     assert evaluated == [
@@ -55,7 +115,7 @@ def test_dialplan_never_evaluates_what_a_caller_sent() -> None:
         "${EPOCH} + 10",
         "${EPOCH} < ${IVR_FALLBACK_UNTIL}",
     ]
-    modules = (configuration.TEMPLATES / "modules.conf").read_text()
+    modules = (configure.TEMPLATES / "modules.conf").read_text()
     for dangerous in ("app_dial", "app_system", "app_originate", "func_shell", "func_env", "pbx_spool"):
         assert f"load = {dangerous}" not in modules
 
