@@ -106,12 +106,14 @@ class _JumpingSelector(selectors.BaseSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """The loop itself. ``random`` is the one source of chance of a run."""
+    """The loop itself. ``random`` is the one source of chance of a run. ``inline``: what is given to a
+    thread is done at once, in no time; else it is refused."""
 
-    def __init__(self, *, seed: int = 0, limit_s: float = LONGEST_RUN_S) -> None:
+    def __init__(self, *, seed: int = 0, limit_s: float = LONGEST_RUN_S, inline: bool = False) -> None:
         self.random = random.Random(seed)  # noqa: S311  a simulation wants to be repeatable
         self._time = 0.0
         self._limit_s = limit_s
+        self._inline = inline
         self._tasks_made = 0
         self.unseen: list[str] = []
         super().__init__(_JumpingSelector(self._elapse, self._stuck))
@@ -125,9 +127,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._tasks_made += 1
         return self._tasks_made
 
-    def run_in_executor(self, executor: object, func: object, *args: object) -> NoReturn:
-        """Always refused: virtual time would jump ahead while a thread works."""
-        raise RuntimeError("no threads in virtual time: do the work inline")
+    def run_in_executor(self, executor: object, func: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        """No thread: virtual time would jump ahead while it works."""
+        if not self._inline:
+            raise RuntimeError("no threads in virtual time: do the work inline")
+        result: asyncio.Future[T] = self.create_future()
+        try:
+            result.set_result(func(*args))
+        except Exception as error:
+            result.set_exception(error)
+        return result
 
     def _elapse(self, seconds: float) -> None:
         self._time += seconds
@@ -179,13 +188,19 @@ def chance() -> random.Random:
     return _virtual(asyncio.get_running_loop()).random
 
 
-def run(main: Coroutine[Any, Any, T], *, seed: int = 0, limit_s: float = LONGEST_RUN_S) -> T:
-    """Run ``main`` in virtual time, from 0 s, and return what it returns.
+def run(
+    main: Coroutine[Any, Any, T], *, seed: int = 0, limit_s: float = LONGEST_RUN_S, inline: bool = False
+) -> T:
+    """Run ``main`` in virtual time, from 0 s, and return what it returns. ``inline``: see the loop.
 
     Raises ``Deadlock``, ``TooLong`` after ``limit_s`` virtual seconds, and ``LeakedTasks`` when ``main``
     returned but left tasks running.
     """
-    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(seed=seed, limit_s=limit_s)) as runner:
+
+    def loop() -> VirtualTimeLoop:
+        return VirtualTimeLoop(seed=seed, limit_s=limit_s, inline=inline)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(_leaving_nothing(main))
 
 

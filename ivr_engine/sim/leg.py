@@ -117,14 +117,18 @@ class SimLeg:
         return Digit(key.result()) if key.done() else Timeout()
 
     async def record(self, name: str, *, longest_s: int, silence_s: int) -> PlayResult:
-        """Nobody is silent here."""
         end = self._recordings[name] = asyncio.get_running_loop().create_future()
         try:
-            await self._do("record", lambda channel: self._desk.switch.record(channel, name, longest_s))
+            await self._do(
+                "record", lambda channel: self._desk.switch.record(channel, name, longest_s, silence_s)
+            )
             await self._either(end, within_s=longest_s + PLAYING_SLACK_S)
         finally:
             del self._recordings[name]
         return Finished()
+
+    async def mute(self, on: bool) -> None:
+        await self._do("mute", lambda channel: self._desk.switch.mute(channel, on))
 
     async def stop_playing(self) -> None:
         await self._do("stop", self._desk.switch.stop)

@@ -43,6 +43,10 @@ class Caller:
         if self.connected:
             self._switch.key(self._channel, key)
 
+    def speaks(self, seconds: float) -> None:
+        """For so long from now on; silent otherwise."""
+        self._switch.speak(self._channel, seconds)
+
     def hang_up(self) -> None:
         self._switch.gone(self._channel, NORMAL_CLEARING)
 

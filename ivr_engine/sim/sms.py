@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -65,6 +65,8 @@ class SimSms:
         self.faults: deque[Fault] = deque()
         self.files: dict[str, tuple[str, bytes]] = {}
         """Content type and content by URL."""
+        self.taken: Callable[[Entry], None] | None = None
+        """Told of each message taken."""
         self._clock = clock
         self._name = name
         self._secret = secret
@@ -85,6 +87,8 @@ class SimSms:
             return Unclear("500", processing_over=True)
         entry = Entry(message, f"out-{next(self._numbers)}", status_url)
         self.ledger.append(entry)
+        if self.taken is not None:
+            self.taken(entry)
         if fault is Fault.ANSWER_LOST:
             return Unclear("connection broke", processing_over=True)
         if fault is Fault.SILENT:

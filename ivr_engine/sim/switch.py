@@ -74,6 +74,8 @@ class Channel:
     playing: deque[Playback] = field(default_factory=deque[Playback])
     recording: tuple[str, float] | None = None
     """What is being recorded, and since when."""
+    speaks_until: float | None = None
+    """When the caller falls silent; ``None``: never."""
     cause: int | None = None
     fallback_since: float | None = None
     ears: Ears = field(default_factory=Ears)
@@ -130,7 +132,8 @@ class SimSwitch:
         self.missing: set[str] = set()
         """Media of which there is no file."""
         self.recorded: dict[str, float] = {}
-        """Seconds by name, of recordings that are over. Callers speak as long as they are recorded."""
+        """Seconds by name, of recordings that are over. Callers speak as long as they are recorded, unless
+        it is known until when."""
         self._connections: dict[str, Connection] = {}
         self._calls = 0
 
@@ -233,7 +236,7 @@ class SimSwitch:
             self._tell(channel, PlayingEnded(channel.id, playback.id, whole=True))
         self._heard(channel)
 
-    def record(self, channel: Channel, name: str, longest_s: float) -> None:
+    def record(self, channel: Channel, name: str, longest_s: float, silence_s: float) -> None:
         """Begun once: asked for again, it goes on, or its end is told."""
         if channel.recording is not None and channel.recording[0] == name:
             return
@@ -243,8 +246,30 @@ class SimSwitch:
         if not channel.up:
             raise NotUp(f"channel {channel.id} is not answered")
         self._out_of_bridge(channel)
-        channel.recording = name, asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        channel.recording = name, now
         self._later(channel, longest_s, self._recording_over)
+        if channel.speaks_until is not None:
+            self._watch_silence(channel, now, silence_s)
+
+    def _watch_silence(self, channel: Channel, since: float, silence_s: float) -> None:
+        """End the recording begun at ``since`` when the caller has been silent for so long."""
+        loop = asyncio.get_running_loop()
+
+        def look() -> None:
+            if channel.recording is None or channel.recording[1] != since or channel.speaks_until is None:
+                return
+            left = max(channel.speaks_until, since) + silence_s - loop.time()
+            if left > 0:
+                loop.call_later(left, look)
+            else:
+                self._recording_over(channel)
+
+        look()
+
+    def speak(self, channel: Channel, seconds: float) -> None:
+        """The caller speaks from now on for so long, and is silent before and after."""
+        channel.speaks_until = asyncio.get_running_loop().time() + seconds
 
     def _recording_over(self, channel: Channel) -> None:
         if channel.recording is None:

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from types import UnionType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -68,9 +68,11 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def errors(invalid: ValidationError, tree: Node) -> Iterator[ConfigError]:
-    """One ``ConfigError`` a finding, in the order of the files."""
-    found = [_error(dict(finding), tree) for finding in invalid.errors(include_url=False)]
+def errors(
+    invalid: ValidationError, tree: Node, root: type[BaseModel] = models.Site
+) -> Iterator[ConfigError]:
+    """One ``ConfigError`` a finding, in the order of the files. ``root``: what the files are to be."""
+    found = [_error(dict(finding), tree, root) for finding in invalid.errors(include_url=False)]
     yield from sorted(found, key=lambda error: (error.file, error.line or 0))
 
 
@@ -82,14 +84,16 @@ def nearest(wrong: str, known: Iterable[str]) -> str:
     return f"known are: {', '.join(known[:30])}" if known else "there is none yet"
 
 
-def _error(finding: Mapping[str, Any], tree: Node) -> ConfigError:
+def _error(finding: Mapping[str, Any], tree: Node, root: type[BaseModel]) -> ConfigError:
     steps: list[int | str] = [step for step in finding["loc"] if step != "[key]"]
     file, line = tree.at(steps)
-    what, remedy = _sentence(finding, steps)
+    what, remedy = _sentence(finding, steps, root)
     return ConfigError(file, line or None, what, remedy)
 
 
-def _sentence(finding: Mapping[str, Any], steps: Sequence[int | str]) -> tuple[str, str]:
+def _sentence(
+    finding: Mapping[str, Any], steps: Sequence[int | str], root: type[BaseModel]
+) -> tuple[str, str]:
     kind: str = finding["type"]
     context: Mapping[str, Any] = finding.get("ctx", {})
     path = ".".join(str(step) for step in steps)
@@ -97,7 +101,8 @@ def _sentence(finding: Mapping[str, Any], steps: Sequence[int | str]) -> tuple[s
         return _missing(steps)
     if kind == "extra_forbidden":
         inside = f" in '{'.'.join(map(str, steps[:-1]))}'" if len(steps) > 1 else ""
-        return f"unknown setting {shown(str(steps[-1]))}{inside}", nearest(str(steps[-1]), _known(steps[:-1]))
+        what = f"unknown setting {shown(str(steps[-1]))}{inside}"
+        return what, nearest(str(steps[-1]), _known(root, steps[:-1]))
     if kind == "literal_error":
         says, remedy = (
             "is not known",
@@ -144,15 +149,16 @@ def _limit(kind: str, context: Mapping[str, Any]) -> tuple[str, str] | None:
             return None
 
 
-def _known(steps: Sequence[int | str]) -> Iterable[str]:
+def _known(root: type[BaseModel], steps: Sequence[int | str]) -> Iterable[str]:
     """The settings there are at ``steps``."""
-    at: Any = models.Site
+    at: Any = root
     for step in steps:
         model = _model_in(at)
         if model is not None:
             at = model.model_fields[str(step)].annotation if str(step) in model.model_fields else None
         else:
-            at = typing.get_args(at)[-1] if typing.get_origin(at) is dict else None
+            inside = typing.get_args(at)
+            at = {dict: inside[-1:], tuple: inside[:1]}.get(typing.get_origin(at), (None,))[0]
     model = _model_in(at)
     return model.model_fields if model else ()
 
@@ -160,6 +166,8 @@ def _known(steps: Sequence[int | str]) -> Iterable[str]:
 def _model_in(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
+    if typing.get_origin(annotation) is Annotated:
+        return _model_in(typing.get_args(annotation)[0])
     if typing.get_origin(annotation) in (typing.Union, UnionType):
         return next((m for a in typing.get_args(annotation) if (m := _model_in(a))), None)
     return None

@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
+from pydantic import BaseModel
+
 from ivr_engine.site.models import Site
 from ivr_engine.site.prompt_book import REQUIRED
 from ivr_engine.site.values import PROMPT_PATTERN
@@ -26,10 +28,16 @@ _SWITCH: Final = ["yes", "no", "on", "off", "true", "false"]
 
 def site_schema() -> Schema:
     """Of every ``.yaml`` file in the folder of settings."""
-    schema = cast(Schema, _for_yaml(Site.model_json_schema(ref_template="#/definitions/{model}")))
-    schema["definitions"] = schema.pop("$defs")
+    schema = for_editors(Site, title="Settings of a site")
     del schema["required"]  # which file a setting stands in is the admin's choice
-    return {"$schema": _DRAFT, **schema, "title": "Settings of a site"}
+    return schema
+
+
+def for_editors(model: type[BaseModel], *, title: str) -> Schema:
+    """Of a file that holds a ``model``."""
+    schema = cast(Schema, _for_yaml(model.model_json_schema(ref_template="#/definitions/{model}")))
+    schema["definitions"] = schema.pop("$defs")
+    return {"$schema": _DRAFT, **schema, "title": title}
 
 
 def texts_schema() -> Schema:

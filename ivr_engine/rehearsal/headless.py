@@ -1,0 +1,220 @@
+"""Caller scripts in virtual time: no Asterisk, no waiting, every run the same."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ivr_engine.domain.calls import Call
+from ivr_engine.ports import Prompts, Tx
+from ivr_engine.rehearsal.centre import Centre, open_centre
+from ivr_engine.rehearsal.line import Item, NotHeard
+from ivr_engine.rehearsal.pictures import PICTURE
+from ivr_engine.rehearsal.player import Outcome, play
+from ivr_engine.rehearsal.script import HIDDEN, Phone, Script
+from ivr_engine.rehearsal.script_files import ScriptFile
+from ivr_engine.rehearsal.written_prompts import seconds_to_say
+from ivr_engine.sim import clock
+from ivr_engine.sim.ears import NeverHeard
+from ivr_engine.sim.people import (
+    AgentPhone,
+    Behaviour,
+    Caller,
+    answers,
+    busy,
+    call,
+    declines,
+    does_not_answer,
+)
+from ivr_engine.site.models import Site
+from ivr_engine.web.shapes import AgentItem, CallItem, TicketItem
+
+ANYBODY: Final = "+4915112345678"
+"""Who calls where a script does not say."""
+
+NO_SOUNDS: Final = frozenset({"ringing", "end"})
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What the caller did, ``at`` seconds after the first call was answered."""
+
+    at: float
+    kind: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    outcome: Outcome
+    seconds: float
+    """Virtual ones."""
+    acts: Sequence[Act]
+
+
+def play_headless(file: ScriptFile, site: Site, prompts: Prompts, *, reaction_s: float = 0.0) -> Played:
+    """One script in a contact centre of its own. ``reaction_s``: how long people take to act on what they
+    hear."""
+    with tempfile.TemporaryDirectory(prefix="ivr-rehearsal-") as folder:
+        return clock.run(_play(file, site, prompts, Path(folder), reaction_s), inline=True)
+
+
+async def _play(file: ScriptFile, site: Site, prompts: Prompts, folder: Path, reaction_s: float) -> Played:
+    start = file.script.begins or clock.START
+    async with open_centre(site, prompts, folder, start=start) as centre:
+        line = HeadlessLine(centre, file.script, reaction_s)
+        outcome = await play(file, line)
+        line.leave()
+        return Played(outcome, asyncio.get_running_loop().time(), line.acts)
+
+
+class HeadlessLine:
+    """``Line`` on the simulated telephone system."""
+
+    def __init__(self, centre: Centre, script: Script, reaction_s: float) -> None:
+        self._centre = centre
+        self._reaction_s = reaction_s
+        self._signalled = "anonymous" if script.caller == HIDDEN else script.caller or ANYBODY
+        self._caller: Caller | None = None
+        self._others: list[Caller] = []
+        self._cursor = -1
+        self.acts: list[Act] = []
+        for name in centre.site.agents:
+            AgentPhone(centre.switch, name, *_behaviours(script.phones.get(name)))
+        for number, phone in script.phones.items():
+            if number not in centre.site.agents:
+                AgentPhone(centre.switch, number, *_behaviours(phone))
+        centre.lookup.answers.update(script.answers)
+
+    def leave(self) -> None:
+        for caller in [*self._others, *([self._caller] if self._caller else [])]:
+            caller.hang_up()
+
+    # ── what the caller does ─────────────────────────────────────────────────────────────────────
+
+    async def company(self, number: str, size: int) -> None:
+        for other in range(size):
+            self._others.append(await call(self._centre.switch, f"+49151200{other:05}", number))
+            await self._others[-1].hears_prompt("music")
+
+    async def dial(self, number: str) -> None:
+        self.acts.append(Act(self._since_answer(), "dials", number))
+        self._caller = await call(self._centre.switch, self._signalled, number)
+        self._caller.speaks(0)
+        self._cursor = -1
+
+    async def press(self, key: str) -> None:
+        self.acts.append(Act(self._since_answer(), "presses", key))
+        self._phone.press(key)
+
+    async def say(self, words: str) -> None:
+        seconds = seconds_to_say(words)
+        self.acts.append(Act(self._since_answer(), "says", words))
+        self._phone.speaks(seconds)
+        await asyncio.sleep(seconds)
+
+    async def hang_up(self) -> None:
+        self.acts.append(Act(self._since_answer(), "hangs", "up"))
+        self._phone.hang_up()
+
+    async def wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def write(self, text: str, *, picture: bool) -> None:
+        last = self._centre.post.read(self._signalled)
+        if not last:
+            raise NotHeard("nobody has written to this phone: there is nothing to answer")
+        media = [("image/png", PICTURE)] if picture else []
+        await self._centre.post.write(self._signalled, last[-1].message.sender, text, media)
+
+    async def sign_in(self, agent: str) -> None:
+        await self._centre.engine.desk.sign_in(agent)
+
+    async def sign_out(self, agent: str) -> None:
+        await self._centre.engine.desk.sign_out(agent)
+
+    # ── what the caller hears ────────────────────────────────────────────────────────────────────
+
+    async def hears(self, wanted: Callable[[str], bool], *, within_s: float, whole: bool) -> None:
+        ears = self._phone.ears
+
+        def place() -> int | None:
+            return next(
+                (n for n in range(self._cursor + 1, len(ears.timeline)) if wanted(ears.timeline[n].what)),
+                None,
+            )
+
+        try:
+            await ears.until(lambda: place() is not None, "it", within_s)
+            self._cursor = place() or 0
+            if whole:
+                await ears.until(lambda: len(ears.timeline) > self._cursor + 1, "its end", within_s)
+        except NeverHeard:
+            raise NotHeard from None
+        await asyncio.sleep(self._reaction_s)
+
+    def heard(self) -> Sequence[str]:
+        return [s for s in self._caller.ears.sounds if s not in NO_SOUNDS] if self._caller else []
+
+    def longest_silence_s(self) -> float:
+        ears = self._phone.ears
+        return max(
+            (end - begin for begin, end in zip(ears.times("silence"), ears.ends("silence"), strict=False)),
+            default=0.0,
+        )
+
+    # ── what the API would show ──────────────────────────────────────────────────────────────────
+
+    async def call(self) -> Item | None:
+        channel = self._phone.channel_id
+
+        def find(tx: Tx) -> tuple[Call, int | None] | None:
+            found = [c for c in tx.calls.search(limit=1000) if c.channel_id == channel]
+            return (found[0], tx.calls.ahead(found[0]) + 1 if found[0].in_line else None) if found else None
+
+        found = await self._centre.store.run(find)
+        return CallItem.of(*found).model_dump(mode="json") if found else None
+
+    async def texts(self) -> Sequence[str]:
+        return [entry.message.text for entry in self._centre.post.read(self._signalled)]
+
+    async def ticket(self) -> Item | None:
+        found = await self._centre.store.run(lambda tx: tx.tickets.search(caller=self._signalled, limit=1))
+        return TicketItem.of(found[0]).model_dump(mode="json") if found else None
+
+    async def agent(self, name: str) -> Item:
+        found = await self._centre.store.run(lambda tx: tx.agents.get(name))
+        return AgentItem.of(name, self._centre.site.agents[name], found).model_dump(mode="json")
+
+    # ── how ──────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _phone(self) -> Caller:
+        if self._caller is None:
+            raise NotHeard("nobody has dialled yet")
+        return self._caller
+
+    def _since_answer(self) -> float:
+        """0 before."""
+        heard = self._caller.hears if self._caller else []
+        answered = next((h.t for h in heard if h.what not in NO_SOUNDS), None)
+        return 0.0 if answered is None else asyncio.get_running_loop().time() - answered
+
+
+def _behaviours(phone: Phone | None) -> Sequence[Behaviour]:
+    """Whoever is not named does not answer."""
+    if phone is None:
+        return [does_not_answer]
+    match phone.does:
+        case "answers":
+            return [answers(phone.after, talks_s=phone.talks)]
+        case "declines":
+            return [declines(phone.after)]
+        case "is_busy":
+            return [busy()]
+        case "does_not_answer" | "is_gone":
+            return [does_not_answer]

@@ -1,0 +1,78 @@
+"""What a caller script is played on: a caller's phone and the people around it, in virtual or in real time.
+
+``headless`` is the one, ``live`` the other; ``player`` knows neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
+
+Item = dict[str, Any]
+"""As the API shows it."""
+
+
+class NotHeard(Exception):
+    """What was waited for did not come in time."""
+
+
+class Line(Protocol):
+    """One caller's side of everything. Sounds are ``music``, ``agent``, ``silence`` or prompts as
+    ``language/name``."""
+
+    async def company(self, number: str, size: int) -> None:
+        """So many others call that number and wait."""
+        ...
+
+    async def dial(self, number: str) -> None: ...
+
+    async def press(self, key: str) -> None: ...
+
+    async def say(self, words: str) -> None:
+        """Returns when it is said."""
+        ...
+
+    async def hang_up(self) -> None: ...
+
+    async def wait(self, seconds: float) -> None: ...
+
+    async def write(self, text: str, *, picture: bool) -> None: ...
+
+    async def sign_in(self, agent: str) -> None: ...
+
+    async def sign_out(self, agent: str) -> None: ...
+
+    async def hears(self, wanted: Callable[[str], bool], *, within_s: float, whole: bool) -> None:
+        """Until a sound is heard that was not waited for before; ``NotHeard``."""
+        ...
+
+    def heard(self) -> Sequence[str]:
+        """All sounds of this call so far, in order."""
+        ...
+
+    def longest_silence_s(self) -> float: ...
+
+    async def call(self) -> Item | None:
+        """The caller's newest call."""
+        ...
+
+    async def texts(self) -> Sequence[str]:
+        """On the caller's phone, oldest first."""
+        ...
+
+    async def ticket(self) -> Item | None:
+        """The caller's newest one."""
+        ...
+
+    async def agent(self, name: str) -> Item: ...
+
+
+def prompt_name(sound: str) -> str:
+    """``consent`` of ``de/consent``; empty for what is no prompt."""
+    return sound.partition("/")[2]
+
+
+def is_prompt(pattern: str) -> Callable[[str], bool]:
+    """Whether a sound is a prompt with such a name."""
+    return lambda sound: fnmatchcase(prompt_name(sound), pattern)

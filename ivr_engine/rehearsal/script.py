@@ -1,0 +1,178 @@
+"""Caller scripts: what a caller does on the phone, and what must come of it. ``docs/caller-scripts.md`` tells
+the rest; the classes here are also the JSON Schema that editors complete by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from ivr_engine.site.values import E164, Dialled, Name, PositiveSeconds, Seconds, Settings
+
+LONGEST_WAIT_S: Final = 15.0
+"""How long an expectation is waited for, where a script says nothing else."""
+
+HIDDEN: Final = "hidden"
+
+Happens = Literal["allowed", "denied", "no_response", "none"]
+State = Literal["menu", "transferred", "waiting", "ringing", "talking", "ended"]
+Sound = Literal["music", "agent", "silence"]
+
+
+def _fits(pattern: str, remedy: str) -> Any:  # noqa: ANN401  what pydantic takes as metadata
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise PydanticCustomError("script", "{remedy}", {"remedy": remedy})
+        return text
+
+    return AfterValidator(check)
+
+
+Keys = Annotated[str, _fits(r"[0-9*#]{1,20}", "write keys: 1, or '*' and '#' in quotes, or several as 123")]
+PromptPattern = Annotated[
+    str, _fits(r"[a-z][a-z0-9_.*-]{0,60}", "write a prompt's name, or position.* for any that begins so")
+]
+Moment = Annotated[
+    str, _fits(r"\d{4}-\d\d-\d\d [0-2]\d:[0-5]\d", "write it like 2026-03-02 09:30; it is UTC")
+]
+CalledFrom = Annotated[
+    str, _fits(rf"\+[1-9][0-9]{{6,14}}|[0-9]{{1,15}}|{HIDDEN}", f"write a number, or {HIDDEN}")
+]
+Words = Annotated[str, Field(min_length=1, max_length=918)]
+
+
+class Phone(Settings):
+    """What whoever sits at an agent's phone (or at a number outside) does when it rings."""
+
+    does: Literal["answers", "declines", "is_busy", "does_not_answer", "is_gone"] = "answers"
+    after: Seconds = 1.0
+    """Seconds of ringing before that."""
+    talks: PositiveSeconds | None = None
+    """Seconds until they hang up; not given: the caller does."""
+
+
+def _written_short(value: object) -> object:
+    return {"does": value} if isinstance(value, str) else value
+
+
+def _text_alone(value: object) -> object:
+    return {"text": value} if isinstance(value, str) else value
+
+
+class Written(Settings):
+    """A text from the caller's phone."""
+
+    text: Words
+    picture: bool = False
+    """With a picture."""
+
+
+class TicketExpected(Settings):
+    comments: Annotated[int, Field(ge=0)] | None = None
+    """At least so many."""
+    files: Annotated[int, Field(ge=0)] | None = None
+    text: Words | None = None
+    """Part of one comment's text."""
+
+
+class Expects(Settings):
+    """What must be so within ``within`` seconds. First the ``prompt`` or ``sound`` is waited for, then the
+    rest is looked at."""
+
+    prompt: PromptPattern | None = None
+    """Is heard next, or is being heard; in whatever language. ``position.*``: any of that beginning."""
+    whole: bool = False
+    """Wait until the prompt was heard to its end."""
+    sound: Sound | None = None
+    """Is heard next, or is being heard. ``agent``: somebody answered and can be heard."""
+    not_heard: PromptPattern | None = None
+    """A prompt that was not heard in this call so far."""
+    heard: PromptPattern | None = None
+    """A prompt that was heard in this call, ..."""
+    times: Annotated[int, Field(ge=1, le=100)] | None = None
+    """... exactly so many times."""
+    silence_below: PositiveSeconds | None = None
+    """The longest silence in this call so far was shorter than this."""
+    state: State | None = None
+    queue: Name | None = None
+    node: Name | None = None
+    """Where in a flow the call is, or was last."""
+    language: str | None = None
+    position: Annotated[int, Field(ge=1)] | None = None
+    priority: int | None = None
+    agent: Name | None = None
+    """Whom the caller talks to, or is offered to."""
+    consent: Happens | None = None
+    """What became of the offer of an SMS; ``none``: nothing so far."""
+    end: Name | None = None
+    """Why the call ended: ``caller_hung_up``, ``agent_hung_up``, ``said_goodbye``, ``transfer_over``, …"""
+    sms: Words | None = None
+    """Part of the newest text on the caller's phone."""
+    sms_count: Annotated[int, Field(ge=0, le=100)] | None = None
+    """How many texts the caller's phone has got, in all."""
+    ticket: TicketExpected | None = None
+    """The newest ticket of the caller."""
+    agents: dict[Name, str] = Field(default_factory=dict)
+    """State by agent: ``anna: rona``."""
+    within: PositiveSeconds = LONGEST_WAIT_S
+
+
+class Step(Settings):
+    """Exactly one of these."""
+
+    dials: Dialled | None = None
+    says: Words | None = None
+    """Words; they take as long as they take to speak."""
+    presses: Keys | None = None
+    """Keys, one after the other."""
+    waits: PositiveSeconds | None = None
+    hangs: Literal["up"] | None = None
+    writes: Annotated[Written, BeforeValidator(_text_alone)] | None = None
+    """A text to whoever wrote last."""
+    signs_in: Name | None = None
+    """An agent begins to work."""
+    signs_out: Name | None = None
+    expects: Expects | None = None
+
+    def all(self) -> dict[str, object]:
+        """What is set, by the name of its setting."""
+        return {name: value for name in Step.model_fields if (value := getattr(self, name)) is not None}
+
+    @property
+    def kind(self) -> str:
+        return next(iter(self.all()))
+
+
+class Script(Settings):
+    """One caller's story."""
+
+    what: Annotated[str, Field(min_length=1, max_length=200)]
+    """What is shown, in a sentence."""
+    caller: CalledFrom | None = None
+    """The number called from; ``hidden``: withheld; not given: a mobile number nobody has called from yet."""
+    at: Moment | None = None
+    """When, in UTC: only where time is virtual."""
+    company: Annotated[int, Field(ge=0, le=50)] = 0
+    """So many others dial the same number before, and wait."""
+    phones: dict[Name | E164, Annotated[Phone, BeforeValidator(_written_short)]] = Field(default_factory=dict)
+    """Who sits at which phone: agents by name, numbers outside in full."""
+    answers: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """What other systems answer to data dips, by address: only where time is virtual."""
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+
+    @property
+    def begins(self) -> datetime | None:
+        return datetime.strptime(self.at, "%Y-%m-%d %H:%M").replace(tzinfo=UTC) if self.at else None
+
+    @property
+    def dialled(self) -> list[str]:
+        return [step.dials for step in self.steps if step.dials is not None]
+
+    def expectations(self) -> Iterator[tuple[int, Expects]]:
+        for number, step in enumerate(self.steps):
+            if step.expects is not None:
+                yield number, step.expects
