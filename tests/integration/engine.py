@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +60,8 @@ class House:
     """What Python runs as the engine; a test of faults has its own."""
     database_url: str = ""
     """Empty: SQLite in the state folder."""
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the engine is told beyond what every test needs."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     http_port: int = field(default_factory=lambda: free_tcp_port())
@@ -172,6 +174,7 @@ class House:
             "IVR_SIMULATOR_SECRET": self.secret,
             "IVR_DATABASE_URL": self.database_url,
             "IVR_LOG": "json",
+            **self.variables,
         }
 
     def _end_engine(self, how: signal.Signals) -> None:
