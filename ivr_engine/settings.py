@@ -37,7 +37,9 @@ VARIABLES: Final[Mapping[str, str]] = {
     "IVR_ARI_PASSWORD": "its password (<state>/secrets/ari_password)",
     "IVR_ARI_APP": "application name; each engine needs its own (ivr-1)",
     "IVR_ARI_TRANSPORT": "websocket, or http for an Asterisk without REST over its socket (websocket)",
-    "IVR_SIP_PORT": "where agents' phones reach Asterisk on 127.0.0.1 (5060)",
+    "IVR_SIP_HOST": "address on which agents' phones reach Asterisk (127.0.0.1)",
+    "IVR_SIP_PORT": "its port (5060)",
+    "IVR_EXTERNAL_ADDRESS": "what they are told instead, where Asterisk is behind NAT (none)",
     "IVR_TRUNKS": "endpoints of pjsip.conf to watch, separated by commas (none)",
     "IVR_AMI_PORT": "manager interface on 127.0.0.1 that tells their state (5038)",
     "IVR_AMI_USER": "user in manager.conf (ivr)",
@@ -59,6 +61,17 @@ VARIABLES: Final[Mapping[str, str]] = {
 }
 """Every variable the engine reads, with its meaning and default; ``ivr-engine run --help`` shows it."""
 
+SECRETS: Final = (
+    "IVR_ARI_PASSWORD",
+    "IVR_AMI_PASSWORD",
+    "IVR_DATABASE_URL",
+    "IVR_API_TOKEN",
+    "IVR_SIMULATOR_SECRET",
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_API_SECRET",
+)
+"""Those that may lie in a file instead, named by the variable with ``_FILE`` behind its name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -73,7 +86,9 @@ class Settings:
     ari_password: str | None = field(default=None, repr=False)
     ari_app: str = "ivr-1"
     ari_transport: Transport = "websocket"
+    sip_host: str = "127.0.0.1"
     sip_port: int = 5060
+    external_address: str | None = None
     trunks: tuple[str, ...] = ()
     ami_port: int = 5038
     ami_user: str = "ivr"
@@ -110,7 +125,8 @@ class Settings:
     @property
     def sip_server(self) -> str:
         """``host:port`` for an agent's phone."""
-        return f"127.0.0.1:{self.sip_port}"
+        host = "127.0.0.1" if self.sip_host == "0.0.0.0" else self.sip_host  # noqa: S104
+        return f"{self.external_address or host}:{self.sip_port}"
 
     @property
     def local_url(self) -> str:
@@ -121,6 +137,7 @@ class Settings:
 def from_environ(environ: Mapping[str, str]) -> Settings:
     """Read the variables; an empty one counts as not set. Raises ``ConfigError`` naming the variable."""
     given = {name: value for name in VARIABLES if (value := environ.get(name, "").strip())}
+    given = _from_files(environ) | given
     state = Path(given.get("IVR_STATE", ".ivr/state"))
     host = given.get("IVR_HTTP_HOST", "127.0.0.1")
     port = _port(given, "IVR_HTTP_PORT", 8080)
@@ -136,7 +153,9 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         ari_transport=cast(
             Transport, _choice(given, "IVR_ARI_TRANSPORT", "websocket", ("websocket", "http"))
         ),
+        sip_host=_line(given, "IVR_SIP_HOST", "127.0.0.1"),
         sip_port=_port(given, "IVR_SIP_PORT", 5060),
+        external_address=_line(given, "IVR_EXTERNAL_ADDRESS", "") or None,
         trunks=_names(given, "IVR_TRUNKS"),
         ami_port=_port(given, "IVR_AMI_PORT", 5038),
         ami_user=_line(given, "IVR_AMI_USER", "ivr"),
@@ -154,6 +173,23 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         log=cast(LogStyle, _choice(given, "IVR_LOG", "auto", ("auto", "pretty", "json"))),
         log_level=_choice(given, "IVR_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
     )
+
+
+def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
+    files = {name: file for name in SECRETS if (file := environ.get(f"{name}_FILE", "").strip())}
+    return {name: _content(f"{name}_FILE", Path(file)) for name, file in files.items()}
+
+
+def _content(variable: str, file: Path) -> str:
+    try:
+        content = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            variable, None, f"{file} cannot be read: {error}", "let this user read it"
+        ) from error
+    if not content:
+        raise ConfigError(variable, None, f"{file} is empty", "write the secret into it")
+    return content
 
 
 def _local_url(host: str, port: int) -> str:

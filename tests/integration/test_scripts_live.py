@@ -293,6 +293,6 @@ def test_run_names_a_port_that_is_taken(tmp_path: Path, own_asterisk: Asterisk) 
     done = run_script(env)
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        f"UDP port {own_asterisk.sip_port} on 127.0.0.1 cannot be used: end what uses it or set IVR_SIP_PORT, "
-        "and let IVR_SIP_HOST be an address of this machine."
+        f"UDP port {own_asterisk.sip_port} on 127.0.0.1 cannot be used: end what uses it or set "
+        "IVR_SIP_PORT, and let IVR_SIP_HOST be an address of this machine."
     )

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from ivr_engine.errors import ConfigError
-from ivr_engine.settings import TWILIO_VARIABLES, VARIABLES, from_environ
+from ivr_engine.settings import SECRETS, TWILIO_VARIABLES, VARIABLES, from_environ
+
+PROJECT = Path(__file__).parents[2]
 
 
 def test_an_empty_environment_is_a_checkout_on_one_machine() -> None:
@@ -38,6 +40,33 @@ def test_every_variable_is_read() -> None:
     secrets = ("TWILIO_AUTH_TOKEN", "TWILIO_API_SECRET")
     for name in ("IVR_API_TOKEN", "IVR_ARI_PASSWORD", "IVR_AMI_PASSWORD", "IVR_SIMULATOR_SECRET", *secrets):
         assert f"value-of-{name}" not in shown
+
+
+def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
+    files = {name: tmp_path / name.lower() for name in SECRETS}
+    for name, file in files.items():
+        file.write_text(f"secret-of-{name}\n")
+    here = from_environ({f"{name}_FILE": str(file) for name, file in files.items()})
+    assert (here.ari_password, here.api_token) == ("secret-of-IVR_ARI_PASSWORD", "secret-of-IVR_API_TOKEN")
+    assert here.store_url == "secret-of-IVR_DATABASE_URL"
+    assert here.twilio["TWILIO_AUTH_TOKEN"] == "secret-of-TWILIO_AUTH_TOKEN"
+    both = {"IVR_API_TOKEN": "told", "IVR_API_TOKEN_FILE": str(files["IVR_API_TOKEN"])}
+    assert from_environ(both).api_token == "told"
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff"])
+def test_a_secret_whose_file_holds_none_is_named(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+    with pytest.raises(ConfigError, match="IVR_API_TOKEN_FILE"):
+        from_environ({"IVR_API_TOKEN_FILE": str(tmp_path / "token")})
+
+
+def test_agents_phones_are_told_where_asterisk_listens() -> None:
+    assert from_environ({"IVR_SIP_HOST": "192.0.2.1"}).sip_server == "192.0.2.1:5060"
+    assert from_environ({"IVR_SIP_HOST": "0.0.0.0"}).sip_server == "127.0.0.1:5060"
+    behind = {"IVR_SIP_HOST": "192.0.2.1", "IVR_EXTERNAL_ADDRESS": "sip.example.org", "IVR_SIP_PORT": "5070"}
+    assert from_environ(behind).sip_server == "sip.example.org:5070"
 
 
 @pytest.mark.parametrize(
@@ -75,8 +104,10 @@ def test_a_command_reaches_an_engine_that_listens_everywhere(host: str, url: str
 
 
 def test_the_page_of_settings_names_every_variable_with_its_meaning_and_default() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
-    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", page, re.M)
+    engine, _, asterisk = (PROJECT / "docs" / "settings.md").read_text().partition("\n## Asterisk\n")
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", engine, re.M)
     assert dict(VARIABLES) == {
         name: f"{meaning} ({default})" if default else meaning for name, meaning, default in rows
     }
+    read = re.findall(r'"(IVR_\w+)"', (PROJECT / "dialplan" / "configure.py").read_text())
+    assert {*read} == {*re.findall(r"`(IVR_\w+)`", "".join(re.findall(r"^\| `.*? \|", asterisk, re.M)))}
