@@ -182,6 +182,8 @@ class Sipp:
     """Where it calls from."""
     transport: str = "u1"
     """UDP; ``t1`` is TCP."""
+    options: tuple[str, ...] = ()
+    """More for SIPp's command line."""
 
     @asynccontextmanager
     async def plays(self, scenario: str, *, local_port: int = 0, **keys: str | int) -> AsyncGenerator[Call]:
@@ -221,8 +223,7 @@ class Call:
         port = str(local_port or Ports.free().sip)
         process = await asyncio.create_subprocess_exec(
             *(program, f"127.0.0.1:{sipp.sip_port}", "-sf", str(file), "-i", sipp.address, "-p", port),
-            *("-t", sipp.transport),
-            *("-m", "1"),
+            *("-t", sipp.transport, "-m", "1", *sipp.options),
             *("-trace_err", "-error_file", str(errors), "-nostdin"),
             # Not a BYE of SIPp's own when something unexpected comes: it would wait for the answer.
             *("-default_behaviors", "abortunexp"),

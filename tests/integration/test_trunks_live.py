@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from dialplan.configure import TEMPLATES
+from dialplan.configure import TEMPLATES, Network
 from ivr_engine.asterisk.ami import AmiSettings, TrunkWatch
 from scripts.stack import Asterisk, Ports
-from tests.integration.provider import provider
+from tests.integration.provider import Line, provider, provider_over_tcp
 from tests.integration.sip import Sipp, caller, eventually, refused
 from tests.integration.test_fallback import engine, gone
 
-CARRIER, REGISTRAR, PBX, STRANGER, NOBODY = (f"127.0.0.{last}" for last in (2, 3, 4, 5, 6))
+CARRIER, REGISTRAR, PBX, STRANGER, NOBODY, PROXY = (f"127.0.0.{last}" for last in (2, 3, 4, 5, 6, 7))
 """All of them reach an Asterisk on the loopback address, each from an address of its own."""
 TRUNKS = {
     "sipgate": "sipgate",
@@ -30,6 +30,8 @@ TRUNKS = {
 }
 """Endpoints by the example's file."""
 AMI_PASSWORD = "hush-hush"
+OUTER = "203.0.113.10"
+"""Our address as those outside see it, where one has to be."""
 
 
 class Now:
@@ -48,7 +50,9 @@ class Lines:
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lines]:
     """An Asterisk with every example included; what is not of this machine stays as it is written."""
     folder, port, ports = tmp_path_factory.mktemp("trunks"), Ports.free().sip, Ports.free()
-    with Asterisk.start(folder=folder, ports=ports, ami_password=AMI_PASSWORD) as asterisk:
+    # Whoever has another address than ours is outside.
+    nat = Network(external_address=OUTER, local_nets=("127.0.0.1/32",))
+    with Asterisk.start(folder=folder, ports=ports, ami_password=AMI_PASSWORD, network=nat) as asterisk:
         etc = folder / "etc"
         here = {
             "192.0.2.10:5060": f"{CARRIER}:{port}",
@@ -56,7 +60,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lines]:
             "192.168.10.5": PBX,
             "sip:sipconnect.sipgate.de": f"sip:{REGISTRAR}:{port}",
             "tel.t-online.de": NOBODY,
-            "551112345678.primary.companyflex.de": NOBODY,
+            "551112345678.primary.companyflex.de": f"{PROXY}:{port}",
             "sip.example.com": NOBODY,
             "example.pstn.twilio.com": NOBODY,
             "/etc/asterisk/keys": "/mnt/etc/keys",
@@ -151,6 +155,7 @@ async def test_a_provider_we_register_at_calls_in(lines: Lines, tmp_path: Path) 
         async with asyncio.timeout(10):
             contact = await registrar.registered
         assert ";line=" in contact
+        assert f"@{OUTER}:" in contact
         line = contact.partition(";line=")[2].partition(";")[0]
         inward = caller(30).replace("INVITE sip:[number]@[remote_ip]:[remote_port]", f"INVITE {contact}")
         async with engine(lines.asterisk) as one:
@@ -165,6 +170,43 @@ async def test_a_provider_we_register_at_calls_in(lines: Lines, tmp_path: Path) 
                 await call.ended()
     assert start["channel"]["name"].startswith("PJSIP/sipgate-")
     assert start["args"] == ["700"]
+
+
+async def test_a_provider_behind_a_proxy_calls_in_on_the_line_we_opened(lines: Lines) -> None:
+    """``telekom``: registered over TCP; nobody else could connect to where it came from."""
+    async with provider_over_tcp(PROXY, lines.provider_port) as line, engine(lines.asterisk) as one:
+        await asyncio.to_thread(lines.asterisk.cli, "pjsip send register telekom")
+        async with asyncio.timeout(10):
+            assert ";line=" in await line.registered
+        line.call("+4930901820")
+        start = await one.seen("StasisStart")
+        await one.ask("DELETE", f"channels/{start['channel']['id']}")
+        await gone(lines.asterisk)
+        await eventually(lambda: _said(line, "SIP/2.0 603"))
+    assert start["channel"]["name"].startswith("PJSIP/telekom-")
+    assert start["args"] == ["+4930901820"]
+
+
+async def _said(line: Line, first: str) -> bool:
+    return any(said.startswith(first) for said in line.said)
+
+
+async def test_behind_nat_those_outside_are_told_our_outer_address(lines: Lines, tmp_path: Path) -> None:
+    """For signalling and for sound."""
+    heard = tmp_path / "messages"
+    sipp = Sipp(
+        lines.asterisk.sip_port, tmp_path, CARRIER, options=("-trace_msg", "-message_file", str(heard))
+    )
+    async with (
+        engine(lines.asterisk) as one,
+        sipp.plays(caller(30), caller="+4915112345678", number="700", ear=9) as call,
+    ):
+        channel = (await one.seen("StasisStart"))["channel"]["id"]
+        await one.ask("POST", f"channels/{channel}/answer")
+        await one.ask("DELETE", f"channels/{channel}")
+        await call.ended()
+    assert f"c=IN IP4 {OUTER}" in heard.read_text()
+    assert f"<sip:{OUTER}:" in heard.read_text()
 
 
 async def test_the_engine_sees_whether_a_trunk_is_up(lines: Lines) -> None:
