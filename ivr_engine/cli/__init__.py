@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from ivr_engine.cli import asking, beginning, config, db, handset, processes, say
+from ivr_engine.cli import asking, beginning, config, db, handset, processes, say, script
 from ivr_engine.errors import IvrError
 
 FAILED = 1
@@ -30,6 +30,7 @@ beginning.add_to(app)
 say.add_to(app)
 app.add_typer(handset.app, name="handset")
 app.add_typer(db.app, name="db")
+app.add_typer(script.app, name="script")
 
 
 def main() -> None:

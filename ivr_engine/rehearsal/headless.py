@@ -38,6 +38,9 @@ ANYBODY: Final = "+4915112345678"
 
 NO_SOUNDS: Final = frozenset({"ringing", "end"})
 
+NOTICED_S: Final = 0.1
+"""Less silence than this nobody notices."""
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -83,11 +86,10 @@ class HeadlessLine:
         self._others: list[Caller] = []
         self._cursor = -1
         self.acts: list[Act] = []
-        for name in centre.site.agents:
-            AgentPhone(centre.switch, name, *_behaviours(script.phones.get(name)))
-        for number, phone in script.phones.items():
-            if number not in centre.site.agents:
-                AgentPhone(centre.switch, number, *_behaviours(phone))
+        # Whoever is not named does not answer.
+        phones = {name: Phone(does="does_not_answer") for name in centre.site.agents} | script.phones
+        for name, phone in phones.items():
+            AgentPhone(centre.switch, name, _behaviour(phone)).registered = phone.does != "is_gone"
         centre.lookup.answers.update(script.answers)
 
     def leave(self) -> None:
@@ -158,7 +160,15 @@ class HeadlessLine:
         await asyncio.sleep(self._reaction_s)
 
     def heard(self) -> Sequence[str]:
-        return [s for s in self._caller.ears.sounds if s not in NO_SOUNDS] if self._caller else []
+        if self._caller is None:
+            return []
+        timeline = self._caller.ears.timeline
+        ends = [following.t for following in timeline[1:]] + [asyncio.get_running_loop().time()]
+        return [
+            heard.what
+            for heard, end in zip(timeline, ends, strict=True)
+            if heard.what not in NO_SOUNDS and (heard.what != "silence" or end - heard.t >= NOTICED_S)
+        ]
 
     def longest_silence_s(self) -> float:
         ears = self._phone.ears
@@ -205,16 +215,13 @@ class HeadlessLine:
         return 0.0 if answered is None else asyncio.get_running_loop().time() - answered
 
 
-def _behaviours(phone: Phone | None) -> Sequence[Behaviour]:
-    """Whoever is not named does not answer."""
-    if phone is None:
-        return [does_not_answer]
+def _behaviour(phone: Phone) -> Behaviour:
     match phone.does:
         case "answers":
-            return [answers(phone.after, talks_s=phone.talks)]
+            return answers(phone.after, talks_s=phone.talks)
         case "declines":
-            return [declines(phone.after)]
+            return declines(phone.after)
         case "is_busy":
-            return [busy()]
+            return busy()
         case "does_not_answer" | "is_gone":
-            return [does_not_answer]
+            return does_not_answer
