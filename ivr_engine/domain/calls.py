@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from ivr_engine.domain.capacity import Stay
 from ivr_engine.domain.consent import Consent
 from ivr_engine.domain.routing import Routing
 from ivr_engine.domain.visit import Visit
@@ -24,7 +25,7 @@ class Chapter(StrEnum):
     ``voicemail`` the caller is asked for a message · ``recording`` it is being recorded ·
     ``leaving`` the last words before the call is hung up ·
 
-    in a queue: ``waiting`` in the line, music ·
+    in a queue: ``waiting`` in the line, music · ``choosing`` what to do, the queue is over capacity ·
     ``announcing`` the position is being said · ``consent`` the consent message or its ten seconds ·
     ``thanking`` the SMS is allowed and stored, "sent" not yet said to its end · ``ringing`` an agent's
     phone rings · ``connecting`` the agent has answered, the two cannot hear each other yet · ``talking`` ·
@@ -42,6 +43,7 @@ class Chapter(StrEnum):
     RECORDING = "recording"
     LEAVING = "leaving"
     WAITING = "waiting"
+    CHOOSING = "choosing"
     ANNOUNCING = "announcing"
     CONSENT = "consent"
     THANKING = "thanking"
@@ -64,7 +66,9 @@ _IN_FLOW = frozenset(
         Chapter.LEAVING,
     }
 )
-_WAITING = frozenset({Chapter.WAITING, Chapter.ANNOUNCING, Chapter.CONSENT, Chapter.THANKING})
+_WAITING = frozenset(
+    {Chapter.WAITING, Chapter.CHOOSING, Chapter.ANNOUNCING, Chapter.CONSENT, Chapter.THANKING}
+)
 _IN_LINE = _WAITING | {Chapter.RINGING}
 
 
@@ -135,6 +139,7 @@ class Call:
     visit: Visit | None = None
     routing: Routing = field(default_factory=Routing)
     last_words: str | None = None
+    stay: Stay = field(default_factory=Stay)
 
     @property
     def state(self) -> str:
@@ -214,6 +219,7 @@ class Call:
             self,
             chapter=Chapter.WAITING,
             routing=self.routing if self.routing.joined_at else self.routing.joining(now),
+            stay=self.stay if self.routing.joined_at else Stay(),
             entered_at=self.entered_at or now,
             next_announcement_at=self.next_announcement_at or now + timedelta(seconds=first_announcement_s),
         )

@@ -31,6 +31,7 @@ from ivr_engine.ports.records import (
     Queues,
     Tickets,
     Voicemails,
+    Waits,
 )
 from ivr_engine.ports.sms import (
     Accepted,
@@ -94,5 +95,6 @@ __all__ = [
     "Tx",
     "Unclear",
     "Voicemails",
+    "Waits",
     "WebhookRequest",
 ]

@@ -14,6 +14,7 @@ from ivr_engine.domain.events import Event, Happening
 from ivr_engine.domain.messages import Message, MessageStatus
 from ivr_engine.domain.switches import Switch
 from ivr_engine.domain.tickets import Comment, Ticket, TicketFile, Voicemail
+from ivr_engine.domain.wait_watch import WaitWatch
 
 
 class Calls(Protocol):
@@ -39,6 +40,10 @@ class Calls(Protocol):
 
     def ahead(self, call: Call) -> int:
         """How many hold a place before this one in its queue (see ``domain.waiting.line``)."""
+        ...
+
+    def in_line(self, queue: str) -> tuple[int, datetime | None]:
+        """How many hold a place in that queue, and since when the first of them does."""
         ...
 
     def search(self, *, caller: str | None = None, open_only: bool = False, limit: int = 100) -> list[Call]:
@@ -185,6 +190,16 @@ class Callers(Protocol):
         ...
 
     def keep_agent(self, number: str, agent: str, at: datetime) -> None: ...
+
+
+class Waits(Protocol):
+    """What the wait estimates were read off the events so far."""
+
+    def load(self) -> WaitWatch | None:
+        """``None`` when nothing was saved, or by a version of this program that saw it otherwise."""
+        ...
+
+    def save(self, watch: WaitWatch) -> None: ...
 
 
 class Engines(Protocol):

@@ -16,6 +16,7 @@ from ivr_engine.ports.records import (
     Queues,
     Tickets,
     Voicemails,
+    Waits,
 )
 
 T = TypeVar("T")
@@ -44,6 +45,8 @@ class Tx(Protocol):
     def voicemails(self) -> Voicemails: ...
     @property
     def queues(self) -> Queues: ...
+    @property
+    def waits(self) -> Waits: ...
 
 
 class Store(Protocol):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Row, Select, and_, bindparam, func, select, tuple_
 
 from ivr_engine.domain.calls import Call, Chapter, EndReason
+from ivr_engine.domain.capacity import Stay
 from ivr_engine.domain.consent import Consent, WaitTimeSmsStatus
 from ivr_engine.domain.routing import Routing
 from ivr_engine.domain.visit import Visit
@@ -20,6 +22,8 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Visit).decode
 _routing: Final = msgspec.json.Decoder(Routing).decode
 _PLAIN: Final = Routing()
+_stay: Final = msgspec.json.Decoder(Stay).decode
+_NEW: Final = Stay()
 _DERIVED: Final = frozenset({"is_open", "line", "place_at", "flow", "node"})
 _ALL: Final = select(*(column for column in _c if column.name not in _DERIVED))
 
@@ -63,6 +67,9 @@ def _ahead() -> Select[Any]:
 
 
 _AHEAD: Final = _ahead()
+_IN_LINE: Final = select(func.count().label("callers"), func.min(_c.place_at).label("first")).where(
+    _c.line == bindparam("line")
+)
 
 
 class CallTable:
@@ -111,6 +118,10 @@ class CallTable:
         }
         return self._db.scalar(_AHEAD, place)
 
+    def in_line(self, queue: str) -> tuple[int, datetime | None]:
+        row = self._db.row(_IN_LINE, {"line": queue})
+        return (0, None) if row is None else (row.callers, row.first)
+
     def search(self, *, caller: str | None = None, open_only: bool = False, limit: int = 100) -> list[Call]:
         statement = _SEARCH[caller is not None, open_only]
         return [_call(row) for row in self._db.rows(statement, {"caller": caller, "limit": limit})]
@@ -149,6 +160,7 @@ def _values(call: Call) -> dict[str, Any]:
         "visit": call.visit and _encode(call.visit).decode(),
         "routing": None if call.routing == _PLAIN else _encode(call.routing).decode(),
         "last_words": call.last_words,
+        "stay": None if call.stay == _NEW else _encode(call.stay).decode(),
         "is_open": call.chapter is not Chapter.ENDED,
         "line": call.queue if call.in_line else None,
         "place_at": call.entered_at or call.started_at,
@@ -185,5 +197,6 @@ def _call(row: Row[Any]) -> Call:
         end_reason=None if row.end_reason is None else EndReason(row.end_reason),
         routing=_PLAIN if row.routing is None else _routing(row.routing),
         last_words=row.last_words,
+        stay=_NEW if row.stay is None else _stay(row.stay),
         visit=None if row.visit is None else _decode(row.visit),
     )

@@ -19,13 +19,13 @@ from ivr_engine.domain.messages import Direction, MessageStatus
 from ivr_engine.errors import ExternalError, Refused
 from ivr_engine.store import archive, database, postgresql_copy, schema
 from ivr_engine.store.failures import STORE_ERRORS, translated
-from ivr_engine.store.tables import checks, engines, messages, metadata
+from ivr_engine.store.tables import checks, engines, messages, metadata, wait_watch
 from ivr_engine.store.upgrade import upgrade
 
 Kind = Literal["sqlite", "postgresql"]
 
 VERSION_TABLE: Final = "alembic_version"
-PASSING: Final = frozenset({VERSION_TABLE, checks.name, engines.name})
+PASSING: Final = frozenset({VERSION_TABLE, checks.name, engines.name, wait_watch.name})
 """Tables whose rows are of the moment: with these alone a database is empty."""
 
 Rows = dict[str, int]

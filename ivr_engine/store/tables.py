@@ -102,6 +102,7 @@ calls: Final = Table(
     Column("visit", Text, comment="JSON: flow, node, what was counted there, variables"),
     Column("routing", Text, comment="JSON: skills required, since when in its queue, preferred agent"),
     Column("last_words", Name, comment="the prompt said before the hang-up"),
+    Column("stay", Text, comment="JSON: announcements so far, over capacity"),
     Column("is_open", Boolean, nullable=False),
     Column("line", Name, comment="the queue it holds a place in, if any"),
     Column("place_at", UtcDateTime, nullable=False, comment="since when its place counts"),
@@ -297,6 +298,14 @@ engines: Final = Table(
     metadata,
     Column("name", Name, primary_key=True, comment="the ARI application"),
     Column("seen_at", UtcDateTime, nullable=False, comment="its last sign of life"),
+)
+
+
+wait_watch: Final = Table(
+    "wait_watch",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False, comment="JSON: the wait estimates, through which event"),
 )
 
 

@@ -21,6 +21,7 @@ from ivr_engine.store.messages import MessageTable
 from ivr_engine.store.queues import QueueTable
 from ivr_engine.store.tickets import TicketTable
 from ivr_engine.store.voicemails import VoicemailTable
+from ivr_engine.store.waits import WaitTable
 
 Function = Callable[[Tx], Any]
 
@@ -40,6 +41,7 @@ class Transaction:
         "statements",
         "tickets",
         "voicemails",
+        "waits",
     )
 
     def __init__(self, statements: Statements) -> None:
@@ -53,6 +55,7 @@ class Transaction:
         self.events = EventTable(statements)
         self.engines = EngineTable(statements)
         self.voicemails = VoicemailTable(statements)
+        self.waits = WaitTable(statements)
         self.queues = QueueTable(statements)
 
 

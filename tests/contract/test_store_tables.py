@@ -17,6 +17,7 @@ from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import CallStarted, ConsentGiven, QueueEntered
 from ivr_engine.domain.messages import Direction, MediaStatus, MessageStatus
+from ivr_engine.domain.wait_watch import Staffing, WaitWatch
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Store, Tx
 from tests.contract.store_examples import (
@@ -116,6 +117,9 @@ async def test_who_is_ahead_agrees_with_the_line(store: Store, calls: list[Call]
         for one in calls:
             if one.in_line:
                 assert tx.calls.ahead(one) == waiting.line(calls, one.queue).index(one)
+        for queue in ("support", "sales"):
+            places = [one.entered_at or one.started_at for one in waiting.line(calls, queue)]
+            assert tx.calls.in_line(queue) == (len(places), min(places, default=None))
         raise Undo
 
     with pytest.raises(Undo):
@@ -327,3 +331,13 @@ async def test_of_each_engine_the_last_sign_of_life_is_kept(store: Store) -> Non
     for name, at in (("ivr-1", NOW), ("ivr-2", NOW), ("ivr-1", later)):
         await store.run(lambda tx, name=name, at=at: tx.engines.lives(name, at))
     assert await store.run(lambda tx: tx.engines.last_signs()) == {"ivr-1": later, "ivr-2": NOW}
+
+
+async def test_what_the_wait_estimates_have_learnt(store: Store) -> None:
+    assert await store.run(lambda tx: tx.waits.load()) is None
+    watch = WaitWatch(through=7)
+    watch.staff(NOW.timestamp(), Staffing({"anna": {"support"}}, {"support": 240.0}))
+    await store.run(lambda tx: tx.waits.save(watch))
+    watch.through = 9
+    await store.run(lambda tx: tx.waits.save(watch))
+    assert await store.run(lambda tx: tx.waits.load()) == watch

@@ -72,6 +72,7 @@ def upgrade() -> None:
             "routing", sa.Text(), comment="JSON: skills required, since when in its queue, preferred agent"
         ),
         sa.Column("last_words", _NAME, comment="the prompt said before the hang-up"),
+        sa.Column("stay", sa.Text(), comment="JSON: announcements so far, over capacity"),
         sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.Column("line", _NAME, comment="the queue it holds a place in, if any"),
         sa.Column("place_at", _TIME, nullable=False, comment="since when its place counts"),
@@ -268,9 +269,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_voicemails"),
     )
 
+    op.create_table(
+        "wait_watch",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column(
+            "state", sa.Text(), nullable=False, comment="JSON: the wait estimates, through which event"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_wait_watch"),
+    )
+
 
 def downgrade() -> None:
     for table in (
+        "wait_watch",
         "voicemails",
         "ticket_files",
         "ticket_comments",
