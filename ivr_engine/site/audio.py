@@ -7,9 +7,12 @@ codec is one of them or one resampling step away.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
+
+from ivr_engine.site.loudness import loudness
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,11 +21,14 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
 
 SUFFIXES: Final = (".sln16", ".ulaw", ".alaw")
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it whenever the same input would give different files: all prompts are rendered anew."""
 
-LEVEL_DB: Final = -20.0
-"""RMS of the parts where somebody speaks, in dBFS; Asterisk's own prompts are at -20 to -17."""
+LEVEL_LUFS: Final = -20.0
+"""Integrated loudness (EBU R128). Broadcasting's -23 would be quiet beside Asterisk's own prompts and the
+agents; louder would bend more peaks."""
+PEAK_DB: Final = -1.0
+"""True peaks stay below, in dBTP."""
 
 WIDE_HZ: Final = 16_000
 NARROW_HZ: Final = 8_000
@@ -35,8 +41,14 @@ _LEAD_IN_S: Final = 0.12
 _LEAD_OUT_S: Final = 0.2
 _ABSURD: Final = 100.0
 """Against full scale. Also false for what is not a number."""
-_CEILING: Final = 0.84
-_KNEE: Final = 0.55
+_CEILING: Final = 0.79
+"""Coding takes a peak a little higher still."""
+_FINER: Final = 2
+_AROUND_S: Final = 0.005
+"""A loud sound is made quieter from so long before it until so long after."""
+_NEAR_LU: Final = 0.1
+_TRIES: Final = 8
+"""Quieter peaks take loudness away, which is given again."""
 
 
 class UnusableAudio(Exception):
@@ -47,10 +59,12 @@ def prepare(source: Path, folder: Path, stem: str) -> None:
     """Write ``source`` as ``folder/stem`` in every format. Raises ``UnusableAudio``, ``OSError``."""
     import soxr  # pyright: ignore[reportMissingTypeStubs]
 
-    wide = _levelled(_trimmed(_read(source)))
-    wide = wide[: len(wide) // 2 * 2]
-    narrow = cast("Samples", soxr.resample(wide, WIDE_HZ, NARROW_HZ))  # pyright: ignore[reportUnknownMemberType]
-    narrow = narrow[: len(wide) // 2].clip(-1.0, 1.0)
+    sound = _trimmed(_read(source))
+    sound = sound[: len(sound) // 2 * 2]
+    wide = _levelled(sound, WIDE_HZ)
+    # Of its own: what a telephone does not carry makes nothing loud on it.
+    narrow = cast("Samples", soxr.resample(sound, WIDE_HZ, NARROW_HZ))  # pyright: ignore[reportUnknownMemberType]
+    narrow = _levelled(narrow[: len(wide) // 2], NARROW_HZ)
     _write(folder / f"{stem}.sln16", wide, "PCM_16")
     _write(folder / f"{stem}.ulaw", narrow, "ULAW")
     _write(folder / f"{stem}.alaw", narrow, "ALAW")
@@ -60,12 +74,12 @@ def as_wav(source: Path, to: Path) -> None:
     """Write ``source`` as a WAV file that sounds as callers hear it. Raises as ``prepare``."""
     import soundfile  # pyright: ignore[reportMissingTypeStubs]
 
-    soundfile.write(to, _levelled(_trimmed(_read(source))), WIDE_HZ, subtype="PCM_16", format="WAV")
+    soundfile.write(to, _levelled(_trimmed(_read(source)), WIDE_HZ), WIDE_HZ, subtype="PCM_16", format="WAV")
 
 
 def examine(source: Path) -> None:
     """Raise ``UnusableAudio`` unless ``prepare`` would succeed."""
-    _levelled(_trimmed(_read(source)))
+    _levelled(_trimmed(_read(source)), WIDE_HZ)
 
 
 def digest(source: Path) -> str:
@@ -128,18 +142,37 @@ def _trimmed(sound: Samples) -> Samples:
     return np.pad(sound, (int(_LEAD_IN_S * WIDE_HZ), int(_LEAD_OUT_S * WIDE_HZ)))
 
 
-def _levelled(sound: Samples) -> Samples:
-    """Speech at ``LEVEL_DB``; peaks bent, not cut, so that loud sounds do not make a prompt quiet."""
+def _levelled(sound: Samples, rate: int) -> Samples:
+    """Speech at ``LEVEL_LUFS``, whatever peaks there are: those are made quieter, not cut."""
     import numpy as np
 
-    power = _frames(sound)
-    speech = power[power > power.max() * 1e-3].mean()
-    sound = sound * np.float32(10 ** (LEVEL_DB / 20) / np.sqrt(speech))
-    over = np.maximum(np.abs(sound) - _KNEE, 0)
-    room = _CEILING - _KNEE
-    return np.where(over > 0, np.sign(sound) * (_KNEE + room * np.tanh(over / room)), sound).astype(
-        np.float32
-    )
+    sound = sound * np.float32(_CEILING / np.abs(sound).max())
+    gain_db, levelled = 0.0, sound
+    for _ in range(_TRIES):
+        missing = LEVEL_LUFS - loudness(levelled, rate)
+        if missing == math.inf:
+            raise UnusableAudio("holds nothing that can be heard")
+        if abs(missing) < _NEAR_LU:
+            break
+        gain_db += missing
+        levelled = _limited(sound * np.float32(10 ** (gain_db / 20)), rate)
+    return levelled
+
+
+def _limited(sound: Samples, rate: int) -> Samples:
+    import numpy as np
+    import soxr  # pyright: ignore[reportMissingTypeStubs]
+
+    finer = cast("Samples", soxr.resample(sound, rate, rate * _FINER))  # pyright: ignore[reportUnknownMemberType]
+    finer = np.pad(finer, (0, max(0, len(sound) * _FINER - len(finer))))[: len(sound) * _FINER]
+    peaks = np.maximum(np.abs(sound), np.abs(finer).reshape(-1, _FINER).max(axis=1))
+    gain = _CEILING / np.maximum(peaks, _CEILING)
+    around = int(_AROUND_S * rate)
+    gain = np.pad(gain, 2 * around, mode="edge")
+    window = 2 * around + 1
+    least = np.lib.stride_tricks.sliding_window_view(gain, window).min(axis=1)
+    smooth = np.convolve(least, np.full(window, 1 / window), "valid")
+    return (sound * smooth).astype(np.float32)
 
 
 def _frames(sound: Samples) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import soundfile  # pyright: ignore[reportMissingTypeStubs]
+import soxr  # pyright: ignore[reportMissingTypeStubs]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from ivr_engine.errors import ConfigErrors, ExternalError
 from ivr_engine.site import audio
 from ivr_engine.site.loader import load
+from ivr_engine.site.loudness import loudness
 from ivr_engine.site.models import Site
 from ivr_engine.site.prompt_book import REQUIRED
 from ivr_engine.site.prompts import render
@@ -89,11 +91,10 @@ def heard(sounds: Path, media: str, suffix: str = ".alaw") -> NDArray[np.float32
     )[0]
 
 
-def level(sound: NDArray[np.float32], rate: int) -> float:
-    """dBFS of the parts where somebody speaks."""
-    frame = rate // 100
-    power = (sound[: len(sound) // frame * frame].reshape(-1, frame) ** 2).mean(axis=1)
-    return 10 * math.log10(float(power[power > power.max() * 1e-3].mean()))
+def true_peak(sound: NDArray[np.float32], rate: int) -> float:
+    """In dBTP: of what lies between the samples too."""
+    over = np.abs(cast(Any, soxr).resample(sound, rate, rate * 4)).max()
+    return 20 * math.log10(max(float(over), float(np.abs(sound).max())))
 
 
 def test_every_prompt_of_every_language_is_in_the_book(prompts: Path, sounds: Path) -> None:
@@ -204,7 +205,7 @@ def test_a_recording_wins_over_the_text(prompts: Path, sounds: Path, suffix: str
     consent = book.get("en", "consent")
     assert book.wording("en", "consent") not in voice.said
     assert 1.5 <= consent.seconds < 2.1, "silence is trimmed, a short lead-in stays"
-    assert level(heard(sounds, consent.media), 8000) == pytest.approx(audio.LEVEL_DB, abs=1)
+    assert loudness(heard(sounds, consent.media), 8000) == pytest.approx(audio.LEVEL_LUFS, abs=1)
 
 
 def test_a_recording_without_a_text_is_known_by_its_file_name(prompts: Path, sounds: Path) -> None:
@@ -217,32 +218,43 @@ def test_a_recording_without_a_text_is_known_by_its_file_name(prompts: Path, sou
 def test_loud_and_quiet_come_out_alike(prompts: Path, sounds: Path, loud: float) -> None:
     book = render(SITE, prompts, sounds, Beeps(loud=loud))
     sound = heard(sounds, book.get("en", "goodbye").media)
-    assert level(sound, 8000) == pytest.approx(audio.LEVEL_DB, abs=1)
+    assert loudness(sound, 8000) == pytest.approx(audio.LEVEL_LUFS, abs=1)
 
 
-def test_real_speech_is_equally_loud_and_has_headroom(sounds: Path) -> None:
+def test_every_prompt_of_the_example_is_equally_loud_and_has_headroom(sounds: Path) -> None:
     book = render(SITE, ROOT / "prompts", sounds, Espeak())
-    for language in SITE.languages:
-        for name in (
-            "position.1",
-            "position.13",
-            "consent",
-            "sms_sent",
-            "wrong_number",
-            "goodbye",
-            "apology",
-        ):
-            prompt = book.get(language, name)
-            sound = heard(sounds, prompt.media)
-            assert level(sound, 8000) == pytest.approx(audio.LEVEL_DB, abs=1), (language, name)
-            assert 0.3 < float(np.abs(sound).max()) < 0.95
-            words = len(book.wording(language, name).split())
-            assert 0.2 < prompt.seconds / words < 0.9
-            start = int(np.flatnonzero(np.abs(sound) > 0.02)[0]) / 8000
-            end = prompt.seconds - int(np.flatnonzero(np.abs(sound) > 0.02)[-1]) / 8000
-            assert 0.1 <= start < 0.25
-            assert 0.15 <= end < 0.5
-            assert not repeats_silence(sound), "no long hole in the middle"
+    for line in read_texts(SITE, ROOT / "prompts")[0]:
+        which = (line.language, line.name)
+        prompt = book.get(*which)
+        for suffix, rate in ((".alaw", 8000), (".ulaw", 8000), (".sln16", 16_000)):
+            sound = heard(sounds, prompt.media, suffix)
+            assert loudness(sound, rate) == pytest.approx(audio.LEVEL_LUFS, abs=1), which
+            assert true_peak(sound, rate) < audio.PEAK_DB, which
+        sound = heard(sounds, prompt.media)
+        words = len(book.wording(*which).split())
+        assert 0.2 < prompt.seconds / words < 0.9, which
+        start = int(np.flatnonzero(np.abs(sound) > 0.02)[0]) / 8000
+        end = prompt.seconds - int(np.flatnonzero(np.abs(sound) > 0.02)[-1]) / 8000
+        assert 0.1 <= start < 0.25, which
+        assert 0.15 <= end < 0.5, which
+        assert not repeats_silence(sound), "no long hole in the middle"
+
+
+def test_a_recording_of_ones_own_is_as_loud_as_what_is_spoken(
+    prompts: Path, sounds: Path, tmp_path: Path
+) -> None:
+    """Too loud and cut off, at a rate of music, and with a crack in it."""
+    Espeak().speak("We are here for you again tomorrow morning.", "en", tmp_path / "own.wav")
+    speech, rate = cast(Any, soundfile).read(tmp_path / "own.wav", dtype="float32")
+    speech = cast(Any, soxr).resample(speech, rate, 44_100)
+    shouted = np.clip(speech * 8, -1, 1)
+    whispered = speech / 60
+    whispered[len(whispered) // 2 : len(whispered) // 2 + 20] = 0.9
+    for recording in (shouted, whispered):
+        cast(Any, soundfile).write(prompts / "en" / "goodbye.wav", recording, 44_100)
+        sound = heard(sounds, render(SITE, prompts, sounds, Beeps()).get("en", "goodbye").media)
+        assert loudness(sound, 8000) == pytest.approx(audio.LEVEL_LUFS, abs=1)
+        assert true_peak(sound, 8000) < audio.PEAK_DB
 
 
 def repeats_silence(sound: NDArray[np.float32]) -> bool:
