@@ -69,7 +69,8 @@ def _weighted(sound: Samples, rate: int) -> Samples:
     import numpy as np
 
     length = 2 ** (len(sound) + int(_RINGS_S * rate)).bit_length()
-    return np.fft.irfft(np.fft.rfft(sound, length) * _response(rate, length), length)[: len(sound)]
+    spectrum = np.fft.rfft(sound, length) * _response(rate, length)
+    return np.fft.irfft(spectrum, length)[: len(sound)].astype(np.float32)
 
 
 @lru_cache(maxsize=16)
