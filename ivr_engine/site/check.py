@@ -15,8 +15,9 @@ from ivr_engine.domain.sms_parts import parts
 from ivr_engine.errors import ConfigError
 from ivr_engine.site import audio
 from ivr_engine.site.explain import nearest
-from ivr_engine.site.flow_references import queues_reached, unreachable
+from ivr_engine.site.flow_references import queues_reached, unreachable, ways_in
 from ivr_engine.site.flows import Flow
+from ivr_engine.site.line_references import doubtful
 from ivr_engine.site.loader import Reading, read_site
 from ivr_engine.site.models import Site
 from ivr_engine.site.references import sms_texts
@@ -75,6 +76,7 @@ def check(
         # A queue that is misspelt where it is used is not unused as well.
         warnings += [] if reading.errors else _queues(reading.site, reading.tree)
         warnings += [] if reading.errors else _flows(reading.site, reading.tree, lines)
+        warnings += [] if reading.errors else doubtful(reading.site, reading.tree)
         warnings += [*_withdrawal(reading.site, lines), *_unused(lines, prompts)]
         warnings += provider(reading.site.sms.provider) if provider else ()
     found = [_problem(Severity.ERROR, e) for e in errors] + [_problem(Severity.WARNING, w) for w in warnings]
@@ -137,7 +139,7 @@ def _queues(site: Site, tree: Node) -> Iterator[ConfigError]:
         file, line = tree.at(("numbers",))
         yield ConfigError(file, line, "there are no numbers: nobody can call", "add one below 'numbers'")
     served = {queue for agent in site.agents.values() for queue in agent.queues}
-    reached = {number.queue for number in site.numbers.values()}
+    reached = {number.queue for _, number in ways_in(site)} | {way.queue for _, _, way in site.ways_out()}
     reached |= {queue for name in _flows_called(site) for queue in queues_reached(site.flows[name])}
     for name in site.queues:
         file, line = tree.at(("queues", name))
@@ -164,7 +166,8 @@ def _flows(site: Site, tree: Node, lines: list[Line]) -> Iterator[ConfigError]:
 
 
 def _flows_called(site: Site) -> set[str]:
-    return {number.flow for number in site.numbers.values() if number.flow is not None}
+    by_number = {number.flow for _, number in ways_in(site)}
+    return {flow for flow in by_number | {way.flow for _, _, way in site.ways_out()} if flow is not None}
 
 
 def _unspoken_keys(flow: Flow, lines: list[Line]) -> Iterator[ConfigError]:

@@ -36,6 +36,7 @@ _PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
         "write it with + and country code, without blanks: +4915112345678",
     ),
     values.PREFIX_PATTERN: ("is not the beginning of an international number", "write it like +49"),
+    values.HEADER_PATTERN: ("is not the name of a header of ours", "write it like X-IVR-Access"),
     values.TRUNK_PATTERN: ("is not the name of an endpoint", "name one of pjsip.conf"),
     values.URL_PATTERN: (
         "is not an address that can be asked",

@@ -10,6 +10,7 @@ from ivr_engine.domain.dialling import NotDialled
 from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import nearest
 from ivr_engine.site.flows import CALL_FACTS, Dip, Flow, Menu, Node, Transfer
+from ivr_engine.site.lines import Number
 from ivr_engine.site.models import Site
 from ivr_engine.site.schedules import mistakes
 from ivr_engine.site.tree import Node as Tree
@@ -19,21 +20,30 @@ from ivr_engine.site.values import unknown_placeholders
 Path = tuple[str, ...]
 
 
+def ways_in(site: Site) -> Iterator[tuple[Path, Number]]:
+    """Every number and access point, with its path."""
+    yield from ((("numbers", name), number) for name, number in site.numbers.items())
+    if site.access_points is not None:
+        points = site.access_points.points.items()
+        yield from ((("access_points", "points", name), point) for name, point in points)
+
+
 def numbers(site: Site, tree: Tree) -> Iterator[ConfigError]:
-    """Each number leads to one thing that exists."""
-    for number, settings in site.numbers.items():
+    """Each number and access point leads to one thing that exists."""
+    for path, settings in ways_in(site):
+        shown = f"number '{path[-1]}'" if path[0] == "numbers" else f"access point '{path[-1]}'"
         leads = {"queue": (settings.queue, site.queues), "flow": (settings.flow, site.flows)}
         named = {kind: (name, known) for kind, (name, known) in leads.items() if name is not None}
         if len(named) != 1:
-            file, line = tree.at(("numbers", number))
+            file, line = tree.at(path)
             what = "leads nowhere" if not named else "leads to a queue and to a flow"
             remedy = "add 'queue: …' or 'flow: …' below it" if not named else "keep one of the two"
-            yield ConfigError(file, line, f"number '{number}' {what}", remedy)
+            yield ConfigError(file, line, f"{shown} {what}", remedy)
             continue
         for kind, (name, known) in named.items():
             if name not in known:
-                file, line = tree.at(("numbers", number, kind))
-                what = f"number '{number}' leads to the unknown {kind} '{name}'"
+                file, line = tree.at((*path, kind))
+                what = f"{shown} leads to the unknown {kind} '{name}'"
                 yield ConfigError(file, line, what, nearest(name, known))
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from ivr_engine.domain.menu import MenuRules
+from ivr_engine.domain.routing import MOST_LEVEL
 from ivr_engine.site.values import (
     JsonPath,
     Key,
@@ -29,6 +30,7 @@ from ivr_engine.site.values import (
 
 Tries = Annotated[int, Field(ge=0, le=20)]
 Value = Annotated[str, Field(max_length=200)]
+LevelOrNone = Annotated[int, Field(ge=0, le=MOST_LEVEL)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ class Note(Settings):
 
     priority: Priority | None = None
     language: Language | None = None
+    skills: dict[Name, LevelOrNone] = Field(default_factory=dict)
+    """Required of the agent, besides what the queue requires; 0: no longer."""
     variables: dict[Name, Value] = Field(default_factory=dict)
     then: Name
 
@@ -211,6 +215,8 @@ class EnterQueue(Settings):
     name: Name
     priority: Priority | None = None
     """In place of the number's."""
+    skills: dict[Name, LevelOrNone] = Field(default_factory=dict)
+    """Required of the agent, besides what the queue requires; 0: no longer."""
     closed: Name | None = None
     """Where to outside the queue's hours; not given: the queue's closed message, and the end."""
 

@@ -7,28 +7,42 @@ end of a call needs: a call may outlive its queue's place in the configuration.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from ivr_engine.domain.agents import Capacity
 from ivr_engine.domain.consent import OfferRules
 from ivr_engine.domain.dialling import NotDialled, why_not_dialled
 from ivr_engine.domain.overload import Limits
+from ivr_engine.domain.routing import OverflowStep, Profile, QueueRules, Strategy
 from ivr_engine.domain.schedules import opening
 from ivr_engine.errors import QueueRemoved
 from ivr_engine.site.flows import Flow, Node
+from ivr_engine.site.lines import (
+    AccessPoints,
+    LastAgent,
+    MaximumWait,
+    NoAgents,
+    Number,
+    Overflow,
+    Vip,
+    WayOut,
+)
 from ivr_engine.site.schedules import ScheduleSettings
+from ivr_engine.site.staff import AgentSettings, Blending, Team
 from ivr_engine.site.values import (
     E164,
     Country,
     Dialled,
     Label,
     Language,
+    Level,
     Name,
     PositiveSeconds,
     Prefix,
-    Priority,
     PromptName,
     Seconds,
     Settings,
@@ -72,7 +86,22 @@ class Queue(Settings):
     """Seconds from entry to the first round; the interval where not given."""
     announce_position: bool = True
     ring_time: PositiveSeconds = 20.0
+    may_decline: bool = False
+    """Whether agents may decline a call without having to say, each time, that they are back."""
+    declined_pause: PositiveSeconds = 30.0
+    """Seconds in which a call that an agent was allowed to decline is not offered to them again."""
+    strategy: Strategy = Strategy.LONGEST_IDLE
+    """Whose turn it is among the agents who are free."""
+    skills: dict[Name, Level] = Field(default_factory=dict)
+    """Required of every agent who takes a call of this queue."""
+    overflow: tuple[Overflow, ...] = ()
+    last_agent: LastAgent | None = None
+    maximum_wait: MaximumWait | None = None
+    no_agents: NoAgents | None = None
     wrap_up: Seconds = 0.0
+    """Seconds an agent has to themselves after a call, at most."""
+    wrap_up_reason: Literal["optional", "required"] = "optional"
+    """``required``: the wrap-up ends before its time only with a reason."""
     in_call_sms: bool = True
     wait_time_sms: QueueWaitTimeSms = QueueWaitTimeSms()
     schedule: Name | None = None
@@ -81,21 +110,6 @@ class Queue(Settings):
     """The last words to callers outside the queue's hours, where a flow has no other way for them."""
     prompts: dict[PromptName, PromptName] = Field(default_factory=dict)
     """Spoken messages of its own: usual name → the name that is played in its place."""
-
-
-class Number(Settings):
-    """A number that can be dialled: it leads into a flow or, as a direct access point, into one queue."""
-
-    queue: Name | None = None
-    flow: Name | None = None
-    language: Language | None = None
-    """What is spoken; in a flow: until the caller chooses."""
-    priority: Priority = 0
-
-
-class AgentSettings(Settings):
-    label: Label
-    queues: frozenset[Name]
 
 
 class Transfers(Settings):
@@ -160,6 +174,15 @@ class Site(Settings):
     schedules: dict[Name, ScheduleSettings] = Field(default_factory=dict)
     flows: dict[Name, Flow] = Field(default_factory=dict)
     agents: dict[Name, AgentSettings] = Field(default_factory=dict)
+    teams: dict[Name, Team] = Field(default_factory=dict)
+    skills: dict[Name, Label] = Field(default_factory=dict)
+    """What agents can be good at."""
+    break_reasons: dict[Name, Label] = Field(default_factory=dict)
+    """Why agents may take a break; without any, breaks have no reason."""
+    wrap_up_reasons: dict[Name, Label] = Field(default_factory=dict)
+    """What agents can say a contact was about."""
+    vip: Vip = Vip()
+    access_points: AccessPoints | None = None
 
     def queue(self, name: str) -> Queue:
         """The queue of that name; ``QueueRemoved`` when the site has none."""
@@ -214,6 +237,48 @@ class Site(Settings):
         """Seconds an agent has to themselves after a contact; none for a queue not known any more."""
         return self.queues[queue].wrap_up if queue in self.queues else 0.0
 
+    def wrap_up_reason_required(self, queue: str) -> bool:
+        return queue in self.queues and self.queues[queue].wrap_up_reason == "required"
+
+    def queue_rules(self) -> dict[str, QueueRules]:
+        """Whom callers may be offered to, by queue."""
+        return {name: _rules(queue) for name, queue in self.queues.items()}
+
+    def profiles(self) -> dict[str, Profile]:
+        """What each agent can take, by name."""
+        return {
+            name: Profile(queues=agent.queues, skills=agent.skills, order=order)
+            for order, (name, agent) in enumerate(self.agents.items())
+        }
+
+    def capacity(self, agent: str) -> Capacity:
+        """The agent's own settings before the team's; the least for one not known any more."""
+        own = self.agents.get(agent)
+        team = self.teams.get(own.team) if own and own.team else None
+        blending = (own and own.blending) or (team.blending if team else Blending())
+        sessions = (own and own.sms_sessions) or (team.sms_sessions if team else 1)
+        return Capacity(
+            sms_sessions=sessions,
+            calls_during_sms=blending.calls_during_sms,
+            sms_during_calls=blending.sms_during_calls,
+        )
+
+    def ways_out(self) -> Iterator[tuple[str, str, WayOut]]:
+        """Where callers go who leave a line: by queue, and by the setting's name."""
+        for name, queue in self.queues.items():
+            for setting, way in (("maximum_wait", queue.maximum_wait), ("no_agents", queue.no_agents)):
+                if way is not None:
+                    yield name, setting, way
+
+    def serving(self, queue: str) -> list[str]:
+        """The agents whose own queue it is."""
+        return [name for name, agent in self.agents.items() if queue in agent.queues]
+
+    def entrance(self, number: str, access: str | None = None) -> Number | None:
+        """Where a call leads: by its access point, else by the number dialled."""
+        points = self.access_points.points if self.access_points else {}
+        return points.get(access or "") or self.numbers.get(number)
+
     def first_announcement(self, queue: str) -> float:
         """Seconds from entering the line to the first round; 0 means at once."""
         own = self.queue(queue).first_announcement
@@ -232,3 +297,10 @@ class Site(Settings):
     def queues_of(self) -> dict[str, frozenset[str]]:
         """The queues each agent serves, by agent name."""
         return {name: agent.queues for name, agent in self.agents.items()}
+
+
+def _rules(queue: Queue) -> QueueRules:
+    steps = (
+        OverflowStep(after_s=step.after, queues=step.queues, skills=step.skills) for step in queue.overflow
+    )
+    return QueueRules(strategy=queue.strategy, skills=queue.skills, overflow=tuple(steps))

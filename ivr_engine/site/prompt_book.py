@@ -18,6 +18,7 @@ REQUIRED: Final = (
     "wrong_number",
     "goodbye",
     "apology",
+    "emergency",
     "not_in_service",
 )
 """The prompts that every language of a site has."""

@@ -8,7 +8,8 @@ from typing import Final
 from ivr_engine.domain.numbers import is_country, to_e164
 from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import nearest
-from ivr_engine.site.flow_references import flows, numbers, schedules
+from ivr_engine.site.flow_references import flows, numbers, schedules, ways_in
+from ivr_engine.site.line_references import lines, staff
 from ivr_engine.site.models import Site
 from ivr_engine.site.prompt_book import REQUIRED
 from ivr_engine.site.tree import Node, shown
@@ -21,7 +22,8 @@ def errors(site: Site, tree: Node) -> list[ConfigError]:
     """Everything that does not fit together, in the order of the files."""
     found = [
         *numbers(site, tree),
-        *_queues(site, tree),
+        *staff(site, tree),
+        *lines(site, tree),
         *flows(site, tree),
         *schedules(site, tree),
         *_prompts(site, tree),
@@ -44,14 +46,6 @@ def _voices(site: Site, tree: Node) -> Iterator[ConfigError]:
                 yield ConfigError(file, line, what, f"add '{language}: /path/to/voice.onnx' below 'voices'")
 
 
-def _queues(site: Site, tree: Node) -> Iterator[ConfigError]:
-    for name, agent in site.agents.items():
-        for queue in sorted(agent.queues - site.queues.keys()):
-            file, line = tree.item(("agents", name, "queues"), queue)
-            what = f"agent '{name}' serves the unknown queue '{queue}'"
-            yield ConfigError(file, line, what, nearest(queue, site.queues))
-
-
 def _prompts(site: Site, tree: Node) -> Iterator[ConfigError]:
     for name, queue in site.queues.items():
         for prompt in sorted(queue.prompts.keys() - set(REQUIRED)):
@@ -62,7 +56,7 @@ def _prompts(site: Site, tree: Node) -> Iterator[ConfigError]:
 
 def _languages(site: Site, tree: Node) -> Iterator[ConfigError]:
     uses: list[tuple[tuple[str, ...], str]] = [(("default_language",), site.default_language)]
-    uses += [(("numbers", name, "language"), n.language) for name, n in site.numbers.items() if n.language]
+    uses += [((*path, "language"), number.language) for path, number in ways_in(site) if number.language]
     uses += [(("wait_time_sms", "text", language), language) for language in site.wait_time_sms.text]
     for name, queue in site.queues.items():
         path = ("queues", name, "wait_time_sms", "text")

@@ -229,7 +229,8 @@ def _needed(site: Site) -> set[str]:
     own = {name for queue in site.queues.values() for name in queue.prompts.values()}
     in_flows = {name for flow in site.flows.values() for _, name in flow.prompts()}
     closed = {queue.closed_prompt for queue in site.queues.values() if queue.schedule is not None}
-    return set(REQUIRED) | own | in_flows | closed
+    leaving = {way.words for _, _, way in site.ways_out() if way.words is not None}
+    return set(REQUIRED) | own | in_flows | closed | leaving
 
 
 def _missing(there: set[str], file: Path, language: str, site: Site) -> Iterator[ConfigError]:

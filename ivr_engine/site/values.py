@@ -8,6 +8,8 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ivr_engine.domain.routing import MOST_LEVEL
+
 LANGUAGE_PATTERN: Final = r"^[a-z]{2}(-[A-Z]{2})?$"
 NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,39}$"
 PROMPT_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,39}(\.[a-z0-9]{1,10})?$"
@@ -21,6 +23,7 @@ URL_PATTERN: Final = r"^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9.
 PATH_PATTERN: Final = r"^[^.\s]{1,60}(\.[^.\s]{1,60}){0,9}$"
 VARIABLE_PATTERN: Final = r"^IVR_[A-Z0-9_]{1,60}$"
 KEY_PATTERN: Final = r"^[0-9*#]$"
+HEADER_PATTERN: Final = r"^X-[A-Za-z0-9-]{1,60}$"
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -37,6 +40,8 @@ Url = Annotated[str, Field(pattern=URL_PATTERN)]
 JsonPath = Annotated[str, Field(pattern=PATH_PATTERN)]
 TokenVariable = Annotated[str, Field(pattern=VARIABLE_PATTERN)]
 Key = Annotated[str, Field(pattern=KEY_PATTERN)]
+HeaderName = Annotated[str, Field(pattern=HEADER_PATTERN)]
+Level = Annotated[int, Field(ge=1, le=MOST_LEVEL)]
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 MOST_PRIORITY: Final = 1000
 Priority = Annotated[int, Field(ge=-MOST_PRIORITY, le=MOST_PRIORITY)]
