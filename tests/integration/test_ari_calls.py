@@ -24,13 +24,14 @@ from ivr_engine.ports import (
     Snapshot,
     Timeout,
 )
+from ivr_engine.sipp import process as sipp
+from ivr_engine.sipp.ears import MUSIC
+from ivr_engine.sipp.process import Server, Sipp
+from ivr_engine.sipp.sounds import Library
 from scripts.stack import Asterisk
 from scripts.stack.fallback import fallback_sounds
 from tests.integration.sip import eventually
-from tests.sipp import sipp
-from tests.sipp.ears import MUSIC
-from tests.sipp.sipp import Server, Sipp
-from tests.sipp.sounds import Library
+from tests.sipp.scenarios import file
 
 WAIT = Prompt("wait", "sound:ivr-fallback/wait", 12.0)
 """Its length at most; the text is the site's."""
@@ -102,12 +103,17 @@ class Sip:
 
     def caller(self, scenario: str = "wait") -> AbstractAsyncContextManager[Sipp]:
         return sipp.calls(
-            scenario, self._server, number="700", callers=[CALLER], library=self._library, folder=self._folder
+            file(scenario),
+            self._server,
+            number="700",
+            callers=[CALLER],
+            library=self._library,
+            folder=self._folder,
         )
 
     def phone(self, scenario: str, account: PhoneAccount) -> AbstractAsyncContextManager[Sipp]:
         return sipp.phone(
-            scenario,
+            file(scenario),
             self._server,
             account=account.name,
             password=account.password,

@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE
+from ivr_engine.sipp.process import Server
+from ivr_engine.sipp.sounds import Clip
 from scripts.stack import Asterisk
 from scripts.stack.fallback import fallback_sounds
 from tests.integration.asterisk_now import nothing_left
 from tests.integration.engine import STOP_S, House, example_site, short_prompts, with_queue
 from tests.sipp.api import Api, Item, api_of, until
-from tests.sipp.ears import MUSIC, NOTHING, SILENCE
-from tests.sipp.sipp import Server
-from tests.sipp.sounds import Clip
 from tests.sipp.stage import Caller, Stage, both_hear_each_other, library_of
 
 CALLERS = 50

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from ivr_engine.sipp import process as sipp
+from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE
+from ivr_engine.sipp.sounds import Kind, Library
 from scripts.stack import Asterisk
-from tests.sipp import sipp
-from tests.sipp.ears import MUSIC, NOTHING, SILENCE
-from tests.sipp.sounds import Kind, Library
+from tests.sipp.scenarios import file
 
 NUMBER = "7900"
 
@@ -28,7 +29,7 @@ async def test_what_asterisk_plays_is_what_is_heard(asterisk: Asterisk, tmp_path
         "5,2,Hangup into ears",
     )
     calling = sipp.calls(
-        "led",
+        file("led"),
         sipp.Server(asterisk.sip_port),
         number=NUMBER,
         callers=["+4915112345678"],

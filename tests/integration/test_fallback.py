@@ -13,11 +13,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from ivr_engine.sipp.ears import MUSIC, Ear
+from ivr_engine.sipp.sounds import Kind, Library
 from scripts.stack import Asterisk, Ports
 from scripts.stack.fallback import fallback_sounds
 from tests.integration.sip import Sipp, caller, eventually, phone, phone_that_answers, refused
-from tests.sipp.ears import MUSIC, Ear
-from tests.sipp.sounds import Kind, Library
 
 AGENT = "agent-anna"
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from ivr_engine.sipp.ears import MUSIC
 from scripts.stack import Asterisk
 from tests.integration.engine import House, example_site, with_queue
 from tests.integration.test_crash_live import staged
 from tests.sipp.api import Item, until
-from tests.sipp.ears import MUSIC
 from tests.sipp.stage import CALLER_VOICE, Caller, both_hear_each_other
 
 OUTSIDE = "+4930901820"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from ivr_engine.sipp.ears import MUSIC
+from ivr_engine.sipp.process import Server
 from scripts.stack import Asterisk
 from tests.integration.asterisk_now import nothing_left
 from tests.integration.engine import PROJECT, House, example_site, with_queue
 from tests.sipp.api import Api, Item, api_of, until
-from tests.sipp.ears import MUSIC
-from tests.sipp.sipp import Server
 from tests.sipp.stage import Caller, Stage, library_of
 
 

@@ -16,14 +16,14 @@ from typing import Final
 
 import pytest
 
+from ivr_engine.sipp.process import Server
+from ivr_engine.sipp.sounds import Library
 from scripts.stack import Asterisk
 from tests.integration.asterisk_now import nothing_left
 from tests.integration.engine import House, example_site, with_queue
 from tests.sipp.api import Api, api_of
 from tests.sipp.branches import BRANCHES, Branch
 from tests.sipp.scenarios import CALLERS
-from tests.sipp.sipp import Server
-from tests.sipp.sounds import Library
 from tests.sipp.stage import Stage, library_of
 
 RING_S: Final = 4

@@ -16,12 +16,13 @@ import aiohttp
 import pytest
 
 from ivr_engine.ports import Arrival, PhoneAccount, Prompt, Recordings, Snapshot, Telephony
+from ivr_engine.sipp import process as sipp
+from ivr_engine.sipp.process import Server, Sipp
+from ivr_engine.sipp.sounds import Library
 from scripts.stack import Asterisk
 from tests.contract.test_leg import Caller, LegContract, Phone, Rig, World
 from tests.integration.test_ari_calls import CALLER, Engine, engine
-from tests.sipp import sipp
-from tests.sipp.sipp import Server, Sipp
-from tests.sipp.sounds import Library
+from tests.sipp.scenarios import file
 
 SCENARIO_S = 25.0
 RATE = 8000
@@ -124,7 +125,7 @@ class AriWorld:
     async def call(self) -> tuple[Caller, Arrival]:
         call = await self._stack.enter_async_context(
             sipp.calls(
-                "led",
+                file("led"),
                 self._server,
                 number="700",
                 callers=[CALLER],
@@ -141,7 +142,7 @@ class AriWorld:
             return SippPhone(account.name, None)
         phone = await self._stack.enter_async_context(
             sipp.phone(
-                SCENARIOS[behaviour],
+                file(SCENARIOS[behaviour]),
                 self._server,
                 account=account.name,
                 password=account.password,

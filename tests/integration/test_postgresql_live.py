@@ -12,15 +12,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE
+from ivr_engine.sipp.process import Server as SipServer
+from ivr_engine.sipp.sounds import Clip
 from scripts.stack import Asterisk
 from scripts.stack.fallback import fallback_sounds
 from tests.integration.asterisk_now import nothing_left
 from tests.integration.engine import House, example_site, with_queue
 from tests.postgresql import Server
 from tests.sipp.api import Item, api_of, until
-from tests.sipp.ears import MUSIC, NOTHING, SILENCE
-from tests.sipp.sipp import Server as SipServer
-from tests.sipp.sounds import Clip
 from tests.sipp.stage import Caller, Stage, both_hear_each_other, library_of
 
 NUMBER, QUEUE, AGENT = "7300", "shared", "shared-1"

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from ivr_engine.sipp.ears import MUSIC, NOTHING
+from ivr_engine.sipp.process import Server
 from scripts.stack import Asterisk, Ports
 from scripts.stack.system import PROJECT
 from tests.integration.sip import eventually
 from tests.sipp.api import api_of
-from tests.sipp.ears import MUSIC, NOTHING
-from tests.sipp.sipp import Server
 from tests.sipp.stage import Stage, library_of
 
 STARTER = """

@@ -15,6 +15,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from ivr_engine.sipp import process as sipp
+from ivr_engine.sipp.ears import MUSIC
+from ivr_engine.sipp.sounds import Clip
 from scripts.stack import Asterisk, Ports
 from scripts.stack.fallback import fallback_sounds
 from tests.integration import telephone_company as company
@@ -22,10 +25,8 @@ from tests.integration.asterisk_now import nothing_left
 from tests.integration.engine import House, example_site, free_tcp_port, with_queue
 from tests.integration.sip import Sipp, refused
 from tests.integration.telephone_company import ADDRESS, PHONE, Company
-from tests.sipp import sipp
 from tests.sipp.api import Item, api_of, until
-from tests.sipp.ears import MUSIC
-from tests.sipp.sounds import Clip
+from tests.sipp.scenarios import file
 from tests.sipp.stage import AgentPhone, Stage, both_hear_each_other, library_of
 
 REGISTERED, KNOWN, IN_THE_CLEAR = "7100", "7200", "7300"
@@ -117,7 +118,7 @@ async def staged(lines: Lines, folder: Path, number: str) -> AsyncGenerator[Stag
 @asynccontextmanager
 async def phone_outside(stage: Stage) -> AsyncGenerator[AgentPhone]:
     ringing = sipp.phone(
-        "agent-hangs-up",
+        file("agent-hangs-up"),
         stage.server,
         account=PHONE,
         password=company.PHONE_PASSWORD,

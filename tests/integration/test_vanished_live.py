@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from ivr_engine.sipp.ears import MUSIC
+from ivr_engine.sipp.process import Server, Sipp
 from scripts.stack import Asterisk
 from tests.integration.asterisk_now import nothing_left
 from tests.integration.engine import House, example_site, with_queue
 from tests.integration.short_sessions import SHORTEST_S
 from tests.sipp.api import Api, api_of, until
-from tests.sipp.ears import MUSIC
-from tests.sipp.sipp import Server, Sipp
 from tests.sipp.stage import AgentPhone, Caller, Stage, library_of
 
 PROGRAM = Path(__file__).with_name("short_sessions.py")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.watchdog import WatchdogSettings, watch
+from ivr_engine.sipp.ears import MUSIC, Ear
+from ivr_engine.sipp.sounds import Kind
 from scripts.stack import Asterisk
 from tests.integration.sip import Sipp, caller, eventually
 from tests.integration.test_fallback import Engine, engine, fallback_ear, gone
-from tests.sipp.ears import MUSIC, Ear
-from tests.sipp.sounds import Kind
 
 LIMIT_S = 2.0
 

@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ivr_engine.keys import API_TOKEN, kept
+from ivr_engine.sipp.process import Server
+from ivr_engine.sipp.sounds import Library
 from tests.sipp.api import Api, api_of
 from tests.sipp.branches import BRANCHES, Branch
 from tests.sipp.scenarios import CALLERS
-from tests.sipp.sipp import Server
-from tests.sipp.sounds import Library
 from tests.sipp.stage import Stage, library_of
 
 LONGEST_S = 180.0

@@ -13,9 +13,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE
+from ivr_engine.sipp.sounds import Segment
 from tests.sipp.api import Item, until
-from tests.sipp.ears import MUSIC, NOTHING, SILENCE
-from tests.sipp.sounds import Segment
 from tests.sipp.stage import AgentPhone, Caller, Stage, both_hear_each_other
 
 MOST_SILENCE_S: Final = 1.0

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ivr_engine.sipp import process as sipp
+from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE, Ear
+from ivr_engine.sipp.process import Logged, Server, Sipp
+from ivr_engine.sipp.sounds import Clip, Library, Segment
 from ivr_engine.site.loader import load
 from ivr_engine.site.prompts import render
 from ivr_engine.site.texts import read_texts
 from ivr_engine.speech.espeak import Espeak
-from tests.sipp import sipp
+from tests.sipp import scenarios
 from tests.sipp.api import Api, Item, until
-from tests.sipp.ears import MUSIC, NOTHING, SILENCE, Ear
-from tests.sipp.sipp import Logged, Server, Sipp
-from tests.sipp.sounds import Clip, Library, Segment
 
 CALLER_VOICE: Final = "voice of the caller"
 AGENT_VOICE: Final = "voice of the agent"
@@ -49,7 +50,7 @@ class Stage:
         """Somebody calls. ``signalled``: the number as signalled, where it is not the caller's own."""
         number = new_number()
         calling = sipp.calls(
-            scenario if self.by_hand else LED,
+            scenarios.file(scenario if self.by_hand else LED),
             self.server,
             number=self.number,
             callers=[signalled or number],
@@ -64,7 +65,7 @@ class Stage:
         """Many callers who wait, of one SIPp."""
         numbers = [new_number() for _ in range(size)]
         calling = sipp.calls(
-            LED,
+            scenarios.file(LED),
             self.server,
             number=self.number,
             callers=numbers,
@@ -79,7 +80,7 @@ class Stage:
     async def phone(self, scenario: str, agent: str) -> AsyncGenerator[AgentPhone]:
         """An agent's phone, registered."""
         ringing = sipp.phone(
-            scenario,
+            scenarios.file(scenario),
             self.server,
             account=agent,
             password=await self.api.phone_password(agent),

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.sipp.ears import EVENT, MUSIC, NOTHING, Ear, NotHeard, Sender
-from tests.sipp.sounds import Clip, Library
+from ivr_engine.sipp.ears import EVENT, MUSIC, NOTHING, Ear, NotHeard, Sender
+from ivr_engine.sipp.sounds import Clip, Library
 from tests.sipp.test_sounds import CONSENT, HELLO
 from tests.sipp.test_sounds import MUSIC as SOME_MUSIC
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from tests.sipp.sounds import PACKET, Clip, Kind, Library, Listener, level, to_alaw
+from ivr_engine.sipp.sounds import PACKET, Clip, Kind, Library, Listener, level, to_alaw
 
 SILENT = b"\xd5" * PACKET
 

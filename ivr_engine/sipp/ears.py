@@ -19,7 +19,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from tests.sipp.sounds import PACKET, RATE, Clip, Kind, Library, Listener, Segment
+from ivr_engine.sipp.sounds import PACKET, RATE, Clip, Kind, Library, Listener, Segment
 
 MUSIC: Final = Kind.MUSIC
 SILENCE: Final = Kind.SILENCE
@@ -38,7 +38,7 @@ _SURE: Final = 3
 """Packets after which a segment is believed to be one."""
 
 
-class NotHeard(AssertionError):
+class NotHeard(Exception):
     """What was to be heard was not, in time; says what was heard instead."""
 
 

@@ -1,6 +1,6 @@
 """SIPp as a child process: started, cued, watched, ended.
 
-A ``Sipp`` runs one scenario file for one or many calls. Its call number *n* (from 1) has its media end on
+A ``Sipp`` runs one scenario for one or many calls. Its call number *n* (from 1) has its media end on
 ``ears[n-1]``, which is open before SIPp starts.
 """
 
@@ -17,18 +17,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.sipp.ears import Ear
-from tests.sipp.scenarios import CUE, FOLDER
-from tests.sipp.sounds import Library
+from ivr_engine.errors import ExternalError
+from ivr_engine.sipp.ears import Ear
+from ivr_engine.sipp.scenarios import CUE, register
+from ivr_engine.sipp.sounds import Library
 
 LOOPBACK: Final = "127.0.0.1"
+REGISTERED_S: Final = 600
 FIRST_EAR: Final = 10
 """Offset from SIPp's media port that the scenarios' SDP names, + 4 a further call. SIPp binds + 0 and + 2."""
 END_S: Final = 0.5
 """SIPp's own time to end in, before it is asked again, less kindly."""
 
 
-class SippFailed(AssertionError):
+class SippFailed(ExternalError):
     """SIPp ended with an error: an unexpected answer, or none."""
 
 
@@ -90,14 +92,14 @@ class Sipp:
         return [Logged(each[0], each[1], float(each[-1])) for each in words]
 
     async def logs(self, what: str, *, call_id: str | None = None, within: float = 15.0) -> Logged:
-        """The first such line (of that call); ``AssertionError`` when none comes in time."""
+        """The first such line (of that call); ``SippFailed`` when none comes in time."""
         deadline = asyncio.get_running_loop().time() + within
         while True:
             for line in self.log():
                 if line.what == what and call_id in (None, line.call_id):
                     return line
             if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"{self.name}: no '{what}' within {within:g} s, only {self.log()}")
+                raise SippFailed(f"{self.name}: no '{what}' within {within:g} s, only {self.log()}")
             await asyncio.sleep(0.02)
 
     async def done(self, *, within: float = 30.0) -> None:
@@ -146,7 +148,7 @@ class Ports:
 
 @asynccontextmanager
 async def calls(
-    scenario: str,
+    scenario: Path,
     server: Server,
     *,
     number: str,
@@ -157,7 +159,7 @@ async def calls(
 ) -> AsyncGenerator[Sipp]:
     """Call ``number`` once from each of ``callers``, ``rate`` a second. Leaving ends what still runs."""
     async with _ports(library, len(callers)) as ports:
-        name = _name(scenario)
+        name = _name(scenario.stem)
         numbers = folder / f"{name}.csv"
         numbers.write_text("SEQUENTIAL\n" + "".join(f"{caller};\n" for caller in callers))
         arguments = ["-s", number, "-inf", str(numbers), "-m", str(len(callers)), "-r", f"{rate:g}"]
@@ -171,23 +173,26 @@ async def calls(
 
 @asynccontextmanager
 async def phone(
-    scenario: str, server: Server, *, account: str, password: str, library: Library, folder: Path
+    scenario: Path, server: Server, *, account: str, password: str, library: Library, folder: Path
 ) -> AsyncGenerator[Sipp]:
     """An agent's phone: registered while it is there, and ready to be rung (``ears[0]`` hears its call)."""
     async with _ports(library, 1) as ports:
         log_in = ["-s", account, "-au", account, "-ap", password, "-m", "1", f"{server.host}:{server.port}"]
-        await _run("register", log_in, folder, ports)
+        await _register(REGISTERED_S, log_in, folder, ports)
         arguments = ["-s", account, f"{server.host}:{server.port}"]
-        sipp = await _start(scenario, arguments, folder, _name(scenario), ports)
+        sipp = await _start(scenario, arguments, folder, _name(scenario.stem), ports)
         try:
             yield sipp
         finally:
             await sipp.stop()
-            await _run("unregister", log_in, folder, ports)
+            await _register(0, log_in, folder, ports)
 
 
-async def _run(scenario: str, arguments: Sequence[str], folder: Path, ports: Ports) -> None:
-    sipp = await _start(scenario, arguments, folder, _name(scenario), ports)
+async def _register(seconds: int, arguments: Sequence[str], folder: Path, ports: Ports) -> None:
+    name = _name("register" if seconds else "unregister")
+    scenario = folder / f"{name}.xml"
+    scenario.write_text(register(seconds))
+    sipp = await _start(scenario, arguments, folder, name, ports)
     try:
         await sipp.done(within=10)
     finally:
@@ -202,8 +207,8 @@ def program() -> str:
     return found
 
 
-async def _start(scenario: str, arguments: Sequence[str], folder: Path, name: str, ports: Ports) -> Sipp:
-    common = ["-sf", str(FOLDER / f"{scenario}.xml"), "-i", LOOPBACK, "-p", str(ports.sip), "-nostdin"]
+async def _start(scenario: Path, arguments: Sequence[str], folder: Path, name: str, ports: Ports) -> Sipp:
+    common = ["-sf", str(scenario), "-i", LOOPBACK, "-p", str(ports.sip), "-nostdin"]
     common += ["-mi", LOOPBACK, "-mp", str(ports.media), "-cp", str(ports.control)]
     common += ["-trace_logs", "-log_file", str(folder / f"{name}.log")]
     common += ["-trace_err", "-error_file", str(folder / f"{name}.errors")]
@@ -217,7 +222,7 @@ async def _start(scenario: str, arguments: Sequence[str], folder: Path, name: st
 
 _PORTS: Final = range(30_000, 32_700)
 """Above those Asterisk uses in tests, below those the kernel hands out by itself (32768 and up)."""
-_next_port = random.randrange(_PORTS.start, _PORTS.stop, 2)
+_next_port = random.randrange(_PORTS.start, _PORTS.stop, 2)  # noqa: S311  not a secret
 
 
 @asynccontextmanager
@@ -261,5 +266,5 @@ async def _open(ports: Sequence[int], library: Library) -> list[Ear]:
     return opened
 
 
-def _name(scenario: str) -> str:
-    return f"{scenario}-{random.getrandbits(32):08x}"
+def _name(what: str) -> str:
+    return f"{what}-{random.getrandbits(32):08x}"
