@@ -16,7 +16,7 @@ from typing import Final
 from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE
 from ivr_engine.sipp.sounds import Segment
 from tests.sipp.api import Item, until
-from tests.sipp.stage import AgentPhone, Caller, Stage, both_hear_each_other
+from tests.sipp.stage import CALLER_VOICE, AgentPhone, Caller, Stage, both_hear_each_other
 
 MOST_SILENCE_S: Final = 1.0
 """A caller hears no longer silence than this, whatever happens."""
@@ -232,6 +232,28 @@ async def wrong_keys_in_menu(stage: Stage) -> None:
         await caller.hears(MUSIC, within=8)
         await caller.call_is(state="waiting", queue="support", node="operator")
         await caller.hangs_up()
+
+
+@branch("menu-message")
+async def message_left(stage: Stage) -> None:
+    """3 in the menu: a message is recorded until hash, goodbye is said, and a ticket has the message."""
+    async with replace(stage, number=MENUS).caller("wait") as caller:
+        await caller.hears("choose_language")
+        await caller.presses("1")
+        await caller.hears("main_menu")
+        await caller.presses("3")
+        await caller.ear.hears_past(await caller.hears("voicemail"))
+        await caller.call_is(node="message")
+        caller.ear.speaks(CALLER_VOICE)
+        await caller.ear.listens(3)
+        caller.ear.hushes()
+        await caller.presses("#")
+        await caller.hears("goodbye")
+        await caller.is_hung_up_on(within=10)
+        ticket = await _ticket_with(caller, comments=0, files=1)
+        [file] = ticket["files"]
+        assert file["content_type"] == "audio/wav"
+        assert 32_000 < file["size"] < 96_000, file
 
 
 @branch("menu-silence")
