@@ -251,6 +251,11 @@ class AriLeg:
             await Bridges(self._client.slow).remove_channel(bridge_id=self.bridge, channel=[self._id])
         self.bridge = None
 
+    async def mute(self, on: bool) -> None:
+        async with self._while_alive():
+            do = self._client.channels.mute if on else self._client.channels.unmute
+            await self._on_channel(do(channel_id=self._id, direction="in"))
+
     async def stop_playing(self) -> None:
         async with self._while_alive():
             for playback in self._playbacks.to_stop():

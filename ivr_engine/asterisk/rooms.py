@@ -30,6 +30,7 @@ class Rooms:
 
     def __init__(self, client: AriClient, application: str) -> None:
         self._client = client
+        self._application = application
         self._music_prefix = f"{application}-music-"
         self._playing: set[str] = set()
         self._locks: dict[str, asyncio.Lock] = {}
@@ -73,6 +74,32 @@ class Rooms:
             await self._add(room, legs)
         except CallEnded as error:
             raise Gone("a leg hung up before it was connected") from error
+
+    async def overhear(self, target: AriLeg, by: AriLeg, snoop: AriLeg, room: str, *, whisper: bool) -> None:
+        """``snoop`` is made unless it is there; ``application`` gets it."""
+        await self._open(room, "mixing")
+        # 400: there is a channel of that id already, from before.
+        with suppress(Rejected, NotInStasis):
+            await self._client.channels.snoop_channel_with_id(
+                channel_id=target.id,
+                snoop_id=snoop.id,
+                spy="both",
+                whisper="out" if whisper else "none",
+                app=self._application,
+            )
+        await snoop.in_application()
+        await self._add(room, [by, snoop])
+
+    async def record(self, room: str, name: str, longest_s: int) -> None:
+        # 409: it is going on, or over.
+        with suppress(NotInStasis):
+            await Bridges(self._client.slow).record(
+                bridge_id=room, name=name, format="wav", max_duration_seconds=longest_s, if_exists="fail"
+            )
+
+    async def end_recording(self, name: str) -> None:
+        with suppress(Gone):
+            await self._client.recordings.stop(recording_name=name)
 
     async def end(self, room: str, legs: Iterable[AriLeg]) -> None:
         for leg in legs:

@@ -7,7 +7,7 @@ happened after stock was taken, so whoever adopts such a channel gets them first
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -37,6 +37,9 @@ EVENTS = (
     m.Dial,
     m.ChannelEnteredBridge,
 )
+
+
+_DISK: Final = "is Asterisk's disk full? The talk itself goes on"
 
 
 class Owner(Protocol):
@@ -135,6 +138,9 @@ class Routing:
                 kind, _, channel_id = event.recording.target_uri.partition(":")
                 if kind == "channel":
                     self._deliver(channel_id, event)
+                elif isinstance(event, m.RecordingFailed):
+                    why = event.recording.cause or "no cause given"
+                    log.error("recording.failed", recording=event.recording.name, why=why, remedy=_DISK)
             case m.Dial():
                 self._deliver(event.peer.id, event)
             case m.CallBroadcast():

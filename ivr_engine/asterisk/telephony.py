@@ -20,7 +20,7 @@ from ivr_engine.asterisk.routing import EVENTS, Routing
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.transport_ws import Counts
 from ivr_engine.domain.numbers import masked
-from ivr_engine.errors import ExternalError, Gone, NotInStasis
+from ivr_engine.errors import ExternalError, Gone, NotInStasis, Unreachable
 from ivr_engine.ports import Arrival, Leg, PhoneAccount, Snapshot
 
 log = structlog.get_logger()
@@ -268,6 +268,27 @@ class AriTelephony:
 
     async def connect(self, bridge_id: str, legs: Sequence[Leg]) -> None:
         await self._rooms.connect(bridge_id, [self._own(leg) for leg in legs])
+
+    async def overhear(
+        self, leg: Leg, by: Leg, *, bridge_id: str, snoop_id: str, whisper: bool = False
+    ) -> None:
+        snoop = self._routing.leg(snoop_id) or self._routing.expect(snoop_id)
+        snoop.expected = True
+        if self._routing.is_mine(snoop_id):
+            snoop.entered("Up")
+        try:
+            async with asyncio.timeout(self._settings.times.deadline_s):
+                await self._rooms.overhear(self._own(leg), self._own(by), snoop, bridge_id, whisper=whisper)
+        except TimeoutError as error:
+            raise Unreachable(f"the snoop on channel {leg.id} never entered the application") from error
+        finally:
+            snoop.expected = False
+
+    async def record(self, bridge_id: str, name: str, *, longest_s: int) -> None:
+        await self._rooms.record(bridge_id, name, longest_s)
+
+    async def end_recording(self, name: str) -> None:
+        await self._rooms.end_recording(name)
 
     async def end_bridge(self, bridge_id: str) -> None:
         await self._rooms.end(bridge_id, self._routing.legs())

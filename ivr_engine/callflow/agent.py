@@ -1,19 +1,19 @@
-"""An agent is reserved: their phone rings, the two talk, the agent hangs up."""
+"""An agent is reserved: their phone rings, and the two are connected. What follows is ``conversation``."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
 from ivr_engine.callflow import party
 from ivr_engine.callflow.house import House
-from ivr_engine.domain.agents import AgentState
-from ivr_engine.domain.calls import Call
+from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import AgentChanged, AgentConnected, OfferMissed, TicketOpened
 from ivr_engine.domain.tickets import ticket_for
-from ivr_engine.errors import Gone, NotInStasis, Rejected
+from ivr_engine.errors import Refused
 from ivr_engine.ports import DialResult, Leg, Tx
 
 log = structlog.get_logger()
@@ -21,43 +21,17 @@ log = structlog.get_logger()
 
 async def ring(house: House, leg: Leg, call: Call) -> Call:
     """Ring the reserved agent's phone: on to ``connecting``, or back to ``waiting`` at the old place."""
-    result = await leg.until(_ring_phone(house, call))
+    result = await leg.until(party.ring(house, call, call.offer.agent))
     if result is DialResult.ANSWERED:
         return await _store_answer(house, call)
     return await _put_back(house, call, result)
 
 
-async def _ring_phone(house: House, call: Call) -> DialResult:
-    try:
-        agent_leg = await _phone(house, call)
-    except (Rejected, Gone):
-        return DialResult.UNREACHABLE
-    return await agent_leg.rung(call.offer_left_s(house.clock.now()))
-
-
-async def _phone(house: House, call: Call) -> Leg:
-    """The leg to the agent's phone, ringing. An engine that takes over in mid-ring finds it there, ringing
-    or answered; if it is gone, the phone is rung again for the time that is left."""
-    offer, left_s = call.offer, call.offer_left_s(house.clock.now())
-    if left_s <= 0:
-        return await house.telephony.adopt(party.leg_id(offer.id))
-    try:
-        return await house.telephony.dial(
-            offer.agent, leg_id=party.leg_id(offer.id), caller=call.caller, timeout_s=left_s
-        )
-    except NotInStasis:
-        return await house.telephony.adopt(party.leg_id(offer.id))
-
-
 async def _store_answer(house: House, call: Call) -> Call:
     def write(tx: Tx) -> Call:
-        now = house.clock.now()
         current = tx.calls.get(call.id).answered()
         tx.calls.save(current)
-        agent = tx.agents.get(call.offer.agent)
-        if agent is not None:
-            tx.agents.save(agent.connected(now))
-            tx.events.add(now, None, AgentChanged(agent.name, AgentState.ON_CONTACT))
+        accept(house, tx, call.offer.agent, call)
         return current
 
     return await house.store.run(write)
@@ -83,11 +57,7 @@ async def _put_back(house: House, call: Call, reason: str) -> Call:
         now = house.clock.now()
         current = tx.calls.get(call.id).waiting_again(now, house.site.interval(call.queue))
         tx.calls.save(current)
-        agent = tx.agents.get(call.offer.agent)
-        if agent is not None and agent.call_id == call.id:
-            agent = agent.missed(reason, now)
-            tx.agents.save(agent)
-            tx.events.add(now, None, AgentChanged(agent.name, agent.state, reason))
+        miss(house, tx, call.offer.agent, call, reason)
         tx.events.add(now, call.id, OfferMissed(call.offer.agent, reason))
         return current
 
@@ -98,41 +68,74 @@ async def _put_back(house: House, call: Call, reason: str) -> Call:
 
 
 async def _store_connection(house: House, call: Call) -> Call:
-    """The contact begins; its ticket holds what was written so far."""
-    ticket_id = house.new_id()
+    """The contact begins; its ticket, one a call, holds what was written so far."""
+    new_id = house.new_id()
 
     def write(tx: Tx) -> Call:
-        now = house.clock.now()
-        current = tx.calls.get(call.id).connected(ticket_id, now)
+        now, before = house.clock.now(), tx.calls.get(call.id)
+        current = before.connected(before.ticket_id or new_id, now)
         tx.calls.save(current)
-        messages = tx.messages.of_call(call.id)
-        tx.tickets.add(ticket_for(current, messages, id=ticket_id, now=now))
-        for message in messages:
-            tx.messages.save(replace(message, ticket_id=ticket_id))
-        tx.events.add(now, call.id, TicketOpened(ticket_id), AgentConnected(call.offer.agent, ticket_id))
+        if before.ticket_id is None:
+            _open_ticket(tx, current, new_id, now)
+        tx.events.add(now, call.id, AgentConnected(call.offer.agent, current.ticket_id or new_id))
         return current
 
     connected = await house.store.run(write)
-    log.info("call.connected", agent=call.offer.agent, ticket=ticket_id)
+    log.info("call.connected", agent=call.offer.agent, ticket=connected.ticket_id)
     return connected
 
 
-async def join_again(house: House, leg: Leg, call: Call) -> None:
-    """Taken over in mid-talk."""
-    await party.bridge_again(house, leg, call.offer.id)
+def _open_ticket(tx: Tx, call: Call, ticket_id: str, now: datetime) -> None:
+    messages = tx.messages.of_call(call.id)
+    tx.tickets.add(ticket_for(call, messages, id=ticket_id, now=now))
+    for message in messages:
+        tx.messages.save(replace(message, ticket_id=ticket_id))
+    tx.events.add(now, call.id, TicketOpened(ticket_id))
 
 
-async def talk(house: House, leg: Leg, call: Call) -> None:
-    """Until the agent hangs up."""
-    await party.until_gone(house, leg, call.offer.id)
+def reserve(house: House, tx: Tx, name: str, call: Call) -> None:
+    """That agent and no other is to have the call, or a part in it. ``Refused`` when they are not free."""
+    if name not in house.site.agents:
+        raise Refused(f"no agent {name!r}: the site has {', '.join(sorted(house.site.agents))}", missing=True)
+    now = house.clock.now()
+    agent = tx.agents.get(name)
+    if agent is None:
+        raise Refused(f"agent {name} is not signed in")
+    agent = agent.offered(call.id, now)
+    tx.agents.save(agent)
+    tx.events.add(now, None, AgentChanged(name, agent.state))
+
+
+def accept(house: House, tx: Tx, name: str, call: Call) -> None:
+    """The agent has taken the offer of this call."""
+    agent = tx.agents.get(name)
+    if agent is not None and agent.call_id == call.id:
+        agent = agent.connected(house.clock.now())
+        tx.agents.save(agent)
+        tx.events.add(house.clock.now(), None, AgentChanged(name, agent.state))
+
+
+def miss(house: House, tx: Tx, name: str, call: Call, reason: str) -> None:
+    """The agent has not: they must say when they are back."""
+    agent = tx.agents.get(name)
+    if agent is not None and agent.call_id == call.id:
+        agent = agent.missed(reason, house.clock.now())
+        tx.agents.save(agent)
+        tx.events.add(house.clock.now(), None, AgentChanged(name, agent.state, reason))
 
 
 def release(house: House, tx: Tx, call: Call) -> None:
-    """The call's agent is done with it, through no fault of theirs: wrap-up, or free at once."""
-    agent = tx.agents.get(call.agent) if call.agent else None
+    """``call`` as it was until now: everybody who had their hands full with it is done with it."""
+    for name in call.agents:
+        let_go(house, tx, name, call)
+
+
+def let_go(house: House, tx: Tx, name: str, call: Call) -> None:
+    """The agent is done with the call, through no fault of theirs: wrap-up, or free at once."""
+    agent = tx.agents.get(name)
     if agent is None or agent.call_id != call.id:
         return
-    talked = call.answered_at is not None
+    talked = call.chapter is Chapter.TALKING and name in call.heard_by_caller
     now = house.clock.now()
     agent = agent.released(now, house.site.wrap_up(call.queue) if talked else 0.0)
     tx.agents.save(agent)

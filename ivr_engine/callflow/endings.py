@@ -19,8 +19,9 @@ the stored chapter.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
@@ -147,9 +148,7 @@ async def caller_gone(
     if ended.ended_at is None:
         return
     log.info("call.ended", call=call_id, reason=ended.end_reason)
-    if ended.offer_id is not None:
-        await _clear_away(house, ended.offer_id)
-        house.line.agent_changed()
+    await _clear_away(house, ended.legs)
 
 
 async def _hang_up(house: House, leg: Leg, call_id: str, reason: EndReason) -> None:
@@ -176,9 +175,7 @@ async def end_by_staff(house: House, call_id: str) -> Call:
 async def hang_up_both(house: House, ended: Call) -> None:
     """Caller and agent of a call that has ended, wherever its channels are, also when they are gone."""
     await _insist("call.not_hung_up", lambda: house.telephony.end_leg(ended.channel_id))
-    if ended.offer_id is not None:
-        await _clear_away(house, ended.offer_id)
-        house.line.agent_changed()
+    await _clear_away(house, ended.legs)
 
 
 async def _apologise(house: House, leg: Leg, call: Call, error: QueueRemoved) -> None:
@@ -212,21 +209,24 @@ def _end(house: House, call_id: str, reason: EndReason, only_of: str | None = No
 
     def write(tx: Tx) -> Call:
         now = house.clock.now()
-        current = tx.calls.get(call_id)
-        if current.ended_at is not None or only_of not in (None, current.engine):
-            return current
-        current = current.ended(reason, now)
+        before = tx.calls.get(call_id)
+        if before.ended_at is not None or only_of not in (None, before.engine):
+            return before
+        current = before.ended(reason, now)
         tx.calls.save(current)
         tx.events.add(now, call_id, CallFinished(reason))
-        agent.release(house, tx, current)
+        agent.release(house, tx, before)
         return current
 
     return write
 
 
-async def _clear_away(house: House, offer_id: str) -> None:
-    await _insist("call.leg_not_ended", lambda: house.telephony.end_leg(party.leg_id(offer_id)))
-    await _insist("call.bridge_not_ended", lambda: house.telephony.end_bridge(party.bridge_id(offer_id)))
+async def _clear_away(house: House, legs: Sequence[str]) -> None:
+    """Hang up on everybody whom a call has with it, and tell the line that they are free."""
+    for each in legs:
+        await _insist("call.leg_not_ended", partial(party.clear_away, house, each))
+    if legs:
+        house.line.agent_changed()
 
 
 async def _insist(trouble: str, do: Callable[[], Awaitable[T]]) -> T:
@@ -256,24 +256,23 @@ async def _leave_in_fallback(house: House, call_id: str, error: Exception) -> No
     """The call stays open at its place: the fallback tries every two seconds to bring it to an engine.
     If the caller hangs up there, the next sweep ends it."""
     try:
-        offer_id = await house.store.run(lambda tx: _store_fall(house, tx, call_id, error))
+        legs = await house.store.run(lambda tx: _store_fall(house, tx, call_id, error))
     except (ExternalError, Refused):
         log.exception("call.fall_not_stored")
     else:
-        if offer_id is not None:
-            await _clear_away(house, offer_id)
+        await _clear_away(house, legs)
     house.line.agent_changed()
 
 
-def _store_fall(house: House, tx: Tx, call_id: str, error: Exception) -> str | None:
-    """Back to waiting, or at its place in the flow as it was, the agent free; returns the offer whose leg is
-    to be ended."""
+def _store_fall(house: House, tx: Tx, call_id: str, error: Exception) -> list[str]:
+    """Back to waiting, or at its place in the flow as it was, the agents free; returns what names the legs
+    that are to be ended."""
     now = house.clock.now()
     call = tx.calls.get(call_id)
     if call.ended_at is not None:
-        return call.offer_id
+        return call.legs
     tx.events.add(now, call_id, CallFellBack(type(error).__name__))
     agent.release(house, tx, call)
     if not call.in_flow:
         tx.calls.save(call.waiting_again(now, house.site.interval(call.queue)))
-    return call.offer_id
+    return call.legs

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from ivr_engine.callflow.bells import Bells
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.numbers import to_e164
 from ivr_engine.errors import Refused
@@ -34,6 +35,7 @@ class House:
     message_queued: Callable[[], None]
     lookup: Lookup
     held: InForce | None = None
+    bells: Bells = field(default_factory=Bells)
 
     @property
     def site(self) -> Site:
@@ -53,6 +55,11 @@ class House:
         if call.queue:
             name = self.site.prompt_name(call.queue, name)
         return self.prompts.get(call.language, name)
+
+    def music(self, call: Call) -> str:
+        """What a caller hears who is kept waiting, also one whose queue the configuration has no more."""
+        queue = self.site.queues.get(call.queue)
+        return queue.music if queue is not None else "default"
 
     def doing(self, call: Call, kind: type[D]) -> D:
         """What the node does at which the call stands. ``Refused`` when that is not of this kind."""

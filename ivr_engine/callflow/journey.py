@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivr_engine.callflow import agent, flow, waiting
+from ivr_engine.callflow import agent, conversation, flow, transfer, waiting
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.errors import Refused
@@ -16,17 +16,25 @@ async def journey(house: House, leg: Leg, call: Call) -> EndReason:
     the call was ended by others meanwhile.
     """
     await leg.answer()
-    if call.in_flow:
-        led = await flow.through(house, leg, call)
+    taken_over = call.chapter is Chapter.TALKING
+    while True:
+        led = await _next_part(house, leg, call, taken_over=taken_over)
         if isinstance(led, EndReason):
             return led
-        call = led
+        call, taken_over = led, False
+
+
+async def _next_part(house: House, leg: Leg, call: Call, *, taken_over: bool) -> Call | EndReason:
+    """Through the flow; in the line; with an agent, who may hand the caller on to any of these."""
+    if call.in_flow:
+        return await flow.through(house, leg, call)
     if call.chapter is Chapter.TALKING:
-        await agent.join_again(house, leg, call)
-    else:
-        call = await _wait_for_agent(house, leg, call)
-    await agent.talk(house, leg, call)
-    return EndReason.AGENT_HUNG_UP
+        return await conversation.talk(house, leg, call, taken_over=taken_over)
+    if call.chapter is Chapter.HANDING_ON:
+        return await transfer.hand_on(house, leg, call)
+    if call.chapter is Chapter.ENDED:
+        raise Refused(f"call {call.id} has ended: nobody can be connected")
+    return await _wait_for_agent(house, leg, call)
 
 
 async def _wait_for_agent(house: House, leg: Leg, call: Call) -> Call:

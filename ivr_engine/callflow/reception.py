@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from ivr_engine.callflow import party
 from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.endings import (
     Ending,
@@ -225,23 +226,23 @@ class Reception:
     async def _clear_strays(self, group: asyncio.TaskGroup, known: list[Call], snapshot: Snapshot) -> None:
         """Legs, bridges and callers in our hands that no open call accounts for."""
         house = self._house
-        offers = {c.offer_id for c in known if c.offer_id}
+        offers = {each for c in known for each in c.legs}
         channels = {c.channel_id for c in known} | self._running.keys()
         for channel_id in snapshot.mine - channels:
             if not channel_id.startswith("agent-"):
                 arrival = await house.telephony.stray(channel_id)
                 if arrival is not None:
                     self._hold(group, channel_id, self._receive_stray(arrival))
-            elif channel_id.removeprefix("agent-") not in offers:
+            elif not party.is_of(channel_id, offers):
                 await house.telephony.end_leg(channel_id)
         for bridge_id in snapshot.bridges:
             if bridge_id.startswith("talk-") and bridge_id.removeprefix("talk-") not in offers:
                 await house.telephony.end_bridge(bridge_id)
 
     def _free_agents_of_ended_calls(self, tx: Tx) -> None:
-        busy = {c.agent: c for c in tx.calls.open() if c.agent}
+        busy = {(name, c.id) for c in tx.calls.open() for name in c.agents}
         for each in tx.agents.all():
-            if each.call_id is not None and (each.name not in busy or busy[each.name].id != each.call_id):
+            if each.call_id is not None and (each.name, each.call_id) not in busy:
                 now = self._house.clock.now()
                 free = each.released(now)
                 tx.agents.save(free)

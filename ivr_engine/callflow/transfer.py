@@ -6,10 +6,11 @@ import structlog
 
 from ivr_engine.callflow import party, ways
 from ivr_engine.callflow.house import House
+from ivr_engine.domain import handover
 from ivr_engine.domain.calls import Call, EndReason
 from ivr_engine.domain.events import CallTransferred, TransferFailed
 from ivr_engine.domain.numbers import masked
-from ivr_engine.errors import Gone, NotInStasis, Refused, Rejected
+from ivr_engine.errors import Refused
 from ivr_engine.ports import DialResult, Leg, Tx
 from ivr_engine.site.flows import Transfer
 
@@ -21,7 +22,7 @@ async def dial(house: House, leg: Leg, call: Call) -> Call:
     transfer = house.doing(call, Transfer)
     number = house.number_outside(transfer, call)
     await house.telephony.park(leg, transfer.music)
-    result = await leg.until(_ring(house, call, number))
+    result = await leg.until(party.ring(house, call, number, outside=True))
     if result is DialResult.ANSWERED:
         return await house.store.run(lambda tx: _answered(house, tx, call, number))
     log.info("transfer.failed", number=masked(number), reason=result)
@@ -37,30 +38,28 @@ async def talk(house: House, leg: Leg, call: Call) -> EndReason:
     return EndReason.TRANSFER_OVER
 
 
-async def _ring(house: House, call: Call, number: str) -> DialResult:
-    try:
-        other = await _phone(house, call, number)
-    except (Rejected, Gone):
-        return DialResult.UNREACHABLE
-    return await other.rung(call.offer_left_s(house.clock.now()))
+async def hand_on(house: House, leg: Leg, call: Call) -> Call:
+    """An agent handed the caller on to a number: music while it rings; on to ``transferred``, or back to the
+    line."""
+    number = call.talk.outside or ""
+    await house.telephony.park(leg, house.music(call))
+    result = await leg.until(party.ring(house, call, number, outside=True))
+    if result is DialResult.ANSWERED:
+        return await house.store.run(lambda tx: _answered_by_hand(house, tx, call, number))
+    log.info("transfer.failed", number=masked(number), reason=result)
+    failed = await house.store.run(lambda tx: _back_to_line(house, tx, call, number, result))
+    await house.telephony.end_leg(party.leg_id(_offer(call)))
+    return failed
 
 
-async def _phone(house: House, call: Call, number: str) -> Leg:
-    """An engine that takes over in mid-ring finds the leg there; if it is gone it is dialled again, for the
-    time that is left."""
-    transfers, left_s = house.site.transfers, call.offer_left_s(house.clock.now())
-    if left_s <= 0 or transfers is None:
-        return await house.telephony.adopt(party.leg_id(_offer(call)))
-    try:
-        return await house.telephony.dial(
-            number,
-            leg_id=party.leg_id(_offer(call)),
-            caller=transfers.caller_id or call.caller,
-            timeout_s=left_s,
-            trunk=transfers.trunk,
-        )
-    except NotInStasis:
-        return await house.telephony.adopt(party.leg_id(_offer(call)))
+def _answered_by_hand(house: House, tx: Tx, call: Call, number: str) -> Call:
+    current = handover.answered_outside(tx.calls.get(call.id))
+    return ways.Going(current, (CallTransferred(number),)).stored(house, tx)
+
+
+def _back_to_line(house: House, tx: Tx, call: Call, number: str, result: DialResult) -> Call:
+    current = tx.calls.get(call.id).waiting_again(house.clock.now(), house.site.interval(call.queue))
+    return ways.Going(current, (TransferFailed(number, result),)).stored(house, tx)
 
 
 def _answered(house: House, tx: Tx, call: Call, number: str) -> Call:

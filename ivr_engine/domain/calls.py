@@ -13,6 +13,7 @@ from typing import Final
 from ivr_engine.domain.capacity import Stay
 from ivr_engine.domain.consent import Consent
 from ivr_engine.domain.routing import Routing
+from ivr_engine.domain.talk import Stage, Talk
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 
@@ -28,8 +29,9 @@ class Chapter(StrEnum):
     in a queue: ``waiting`` in the line, music · ``choosing`` what to do, the queue is over capacity ·
     ``announcing`` the position is being said · ``consent`` the consent message or its ten seconds ·
     ``thanking`` the SMS is allowed and stored, "sent" not yet said to its end · ``ringing`` an agent's
-    phone rings · ``connecting`` the agent has answered, the two cannot hear each other yet · ``talking`` ·
-    ``ended``.
+    phone rings · ``connecting`` the agent has answered, the two cannot hear each other yet · ``talking``
+    (``Call.talk`` says how) · ``handing_on`` the agent handed the caller on to a number outside, which
+    rings · ``ended``.
     """
 
     ARRIVING = "arriving"
@@ -50,6 +52,7 @@ class Chapter(StrEnum):
     RINGING = "ringing"
     CONNECTING = "connecting"
     TALKING = "talking"
+    HANDING_ON = "handing_on"
     ENDED = "ended"
 
 
@@ -113,6 +116,7 @@ class Call:
     music gives way to the next round. ``offer_id`` names the agent's leg while ringing and talking.
     ``routing`` says which agents may be offered it; ``last_words`` is the prompt said before the hang-up,
     where neither flow nor queue names it.
+    ``answered_at`` is when an agent was connected last.
     """
 
     id: str
@@ -139,6 +143,7 @@ class Call:
     visit: Visit | None = None
     routing: Routing = field(default_factory=Routing)
     last_words: str | None = None
+    talk: Talk = field(default_factory=Talk)
     stay: Stay = field(default_factory=Stay)
 
     @property
@@ -146,6 +151,8 @@ class Call:
         """What people call it: arriving, menu, transferred, waiting, ringing, talking, ended."""
         if self.in_flow:
             return Chapter.TRANSFERRED if self.chapter is Chapter.TRANSFERRED else Chapter.MENU
+        if self.chapter is Chapter.HANDING_ON:
+            return Chapter.TRANSFERRED
         if self.chapter in _WAITING:
             return Chapter.WAITING
         return Chapter.TALKING if self.chapter is Chapter.CONNECTING else self.chapter
@@ -177,6 +184,29 @@ class Call:
         if self.offer_id is None or self.agent is None:
             raise Refused(f"call {self.id} is {self.chapter}: no agent is reserved")
         return Offer(self.offer_id, self.agent)
+
+    @property
+    def legs(self) -> list[str]:
+        """What names the legs that were dialled for this call, and the rooms they are in."""
+        return [*([self.offer_id] if self.offer_id else []), *self.talk.parties]
+
+    @property
+    def agents(self) -> list[str]:
+        """Everybody who has their hands full with this call."""
+        return [*([self.agent] if self.agent else []), *self.talk.agents]
+
+    @property
+    def heard_by_caller(self) -> list[str]:
+        """The agents who talk to the caller, or did before they put them on hold."""
+        consult = self.talk.consult
+        third = consult.agent if consult is not None and consult.stage is Stage.JOINED else None
+        return [name for name in (self.agent, third) if name]
+
+    def talking(self) -> Talk:
+        """How caller and agent talk; ``Refused`` when they do not."""
+        if self.chapter is not Chapter.TALKING:
+            raise Refused(f"call {self.id} is {self.state}: no agent talks to the caller")
+        return self.talk
 
     @property
     def known_caller(self) -> str:
@@ -255,6 +285,7 @@ class Call:
             agent=None,
             offer_id=None,
             offer_ends_at=None,
+            talk=Talk(),
         )
 
     def offered(self, agent: str, offer_id: str, ends_at: datetime) -> Call:

@@ -93,6 +93,10 @@ class Leg(Protocol):
         """
         ...
 
+    async def mute(self, on: bool) -> None:
+        """Whether nobody hears this party; they hear the others as before. Asked for twice is fine."""
+        ...
+
     async def stop_playing(self) -> None:
         """Stop whatever prompt is being played now, also one that an engine before this one began; fine
         when there is none."""

@@ -99,6 +99,24 @@ class Telephony(Protocol):
         """Let ``legs`` hear each other in a bridge of that id (made if missing)."""
         ...
 
+    async def overhear(
+        self, leg: Leg, by: Leg, *, bridge_id: str, snoop_id: str, whisper: bool = False
+    ) -> None:
+        """Let ``by`` hear all that ``leg`` says and hears, unnoticed; with ``whisper`` what they say is heard
+        by ``leg`` alone. ``snoop_id`` is a channel made for it, in the bridge of that id with ``by``; it ends
+        with ``leg``. Asked for again, also by another engine, it goes on."""
+        ...
+
+    async def record(self, bridge_id: str, name: str, *, longest_s: int) -> None:
+        """Record everybody in the bridge as ``name``, until ``end_recording``, the end of the bridge, or
+        ``longest_s`` seconds. It goes on without an engine; asked for again it is never begun anew.
+        ``ExternalError``: it cannot be recorded. See ``Recordings`` for what was recorded."""
+        ...
+
+    async def end_recording(self, name: str) -> None:
+        """What was recorded until now is kept; fine when it is over, or never was."""
+        ...
+
     async def end_bridge(self, bridge_id: str) -> None:
         """Take the bridge away; fine when it is gone."""
         ...

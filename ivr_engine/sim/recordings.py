@@ -17,7 +17,7 @@ class SimRecordings:
 
     def _wav(self, name: str) -> bytes | None:
         switch = self._telephony.switch
-        if any(c.recording and c.recording[0] == name for c in switch.channels.values()):
+        if switch.is_recording(name):
             return None
         if name not in switch.recorded:
             raise Gone(f"no recording {name}")

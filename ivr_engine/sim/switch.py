@@ -74,6 +74,9 @@ class Channel:
     playing: deque[Playback] = field(default_factory=deque[Playback])
     recording: tuple[str, float] | None = None
     """What is being recorded, and since when."""
+    muted: bool = False
+    snoops: tuple[str, bool] | None = None
+    """For a channel that only listens in: on whom, and whether it is heard by them."""
     speaks_until: float | None = None
     """When the caller falls silent; ``None``: never."""
     cause: int | None = None
@@ -134,6 +137,9 @@ class SimSwitch:
         self.recorded: dict[str, float] = {}
         """Seconds by name, of recordings that are over. Callers speak as long as they are recorded, unless
         it is known until when."""
+        self._taped: dict[str, tuple[str, float]] = {}
+        """Of talks being recorded: the bridge, and since when, by name."""
+        self._snooping: set[str] = set()
         self._connections: dict[str, Connection] = {}
         self._calls = 0
 
@@ -317,6 +323,41 @@ class SimSwitch:
         for channel in self.members(bridge):
             self._out_of_bridge(channel)
         self.bridges.pop(bridge, None)
+        for name in [name for name, (room, _) in self._taped.items() if room == bridge]:
+            self.end_taping(name)
+
+    def mute(self, channel: Channel, on: bool) -> None:
+        channel.muted = on
+        if channel.bridge is not None:
+            self._all_heard(channel.bridge)
+
+    def snoop(self, target: Channel, snoop_id: str, app: str, bridge: str, *, whisper: bool) -> None:
+        """A channel in ``bridge`` through which its members hear what ``target`` says and hears."""
+        if snoop_id not in self.channels:
+            snoop = Channel(id=snoop_id, caller="", number="", inbound=False, up=True, app=app)
+            snoop.snoops = target.id, whisper
+            self.channels[snoop_id] = snoop
+            self._snooping.add(snoop_id)
+        self.mix(bridge, [self.channels[snoop_id]])
+        self._heard(target)
+
+    def tape(self, bridge: str, name: str, longest_s: float) -> None:
+        """Record a talk. Begun once, as ``record``."""
+        if name in self._taped or name in self.recorded:
+            return
+        if bridge not in self.bridges:
+            raise Gone(f"no bridge {bridge}")
+        self._taped[name] = bridge, asyncio.get_running_loop().time()
+        asyncio.get_running_loop().call_later(longest_s, self.end_taping, name)
+
+    def end_taping(self, name: str) -> None:
+        if taped := self._taped.pop(name, None):
+            self.recorded[name] = asyncio.get_running_loop().time() - taped[1]
+
+    def is_recording(self, name: str) -> bool:
+        return name in self._taped or any(
+            c.recording and c.recording[0] == name for c in self.channels.values()
+        )
 
     def members(self, bridge: str) -> list[Channel]:
         return [c for c in self.channels.values() if c.bridge == bridge]
@@ -371,14 +412,27 @@ class SimSwitch:
         channel.no_timer()
         channel.playing.clear()
         del self.channels[channel.id]
+        self._snooping.discard(channel.id)
         self._out_of_bridge(channel)
         self._tell(channel, ChannelLeft(channel.id, cause))
+        for snoop in [c for c in self._snoops() if c.snoops and c.snoops[0] == channel.id]:
+            self.gone(snoop, cause)
 
     # ── who hears what ───────────────────────────────────────────────────────────────────────────
 
     def _all_heard(self, bridge: str) -> None:
-        for channel in self.members(bridge):
+        members = self.members(bridge)
+        for channel in members:
             self._heard(channel)
+        for snoop in self._snoops():
+            target = self.channels.get(snoop.snoops[0]) if snoop.snoops else None
+            if target in members and snoop.bridge is not None:
+                self._all_heard(snoop.bridge)
+            elif snoop in members and target is not None:
+                self._heard(target)
+
+    def _snoops(self) -> list[Channel]:
+        return [self.channels[one] for one in sorted(self._snooping) if one in self.channels]
 
     def _heard(self, channel: Channel) -> None:
         channel.ears.hear(self._sound(channel))
@@ -396,12 +450,33 @@ class SimSwitch:
             return "silence"
         if self.bridges.get(channel.bridge) is not None:
             return "music"
-        others = [c for c in self.members(channel.bridge) if c is not channel and c.up]
-        if not others:
+        voices = self._voices(channel)
+        if len(voices) > 1:
+            return "+".join(sorted(_voice(c) for c in voices))
+        if not voices:
             return "silence"
-        return "caller" if others[0].inbound else "agent"
+        return "caller" if voices[0].inbound else "agent"
+
+    def _voices(self, channel: Channel) -> list[Channel]:
+        """Whom the channel hears, each once."""
+        found: dict[str, Channel] = {}
+        for other in self.members(channel.bridge) if channel.bridge else ():
+            if other is channel or not other.up:
+                continue
+            target = self.channels.get(other.snoops[0]) if other.snoops else None
+            heard = [other] if target is None else [target, *self._voices(target)]
+            found |= {c.id: c for c in heard if not c.muted and not c.snoops}
+        for snoop in self._snoops():
+            if snoop.snoops == (channel.id, True) and snoop.bridge is not None:
+                found |= {c.id: c for c in self.members(snoop.bridge) if c is not snoop}
+        found.pop(channel.id, None)
+        return list(found.values())
 
     def _later(self, channel: Channel, seconds: float, act: Callable[[Channel], None]) -> None:
         """The channel's one timer: what happens to it next by itself."""
         channel.no_timer()
         channel.timer = asyncio.get_running_loop().call_later(seconds, act, channel)
+
+
+def _voice(channel: Channel) -> str:
+    return "caller" if channel.inbound else channel.number

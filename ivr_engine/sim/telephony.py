@@ -197,6 +197,22 @@ class SimTelephony:
 
         await self.request("connect", mix)
 
+    async def overhear(
+        self, leg: Leg, by: Leg, *, bridge_id: str, snoop_id: str, whisper: bool = False
+    ) -> None:
+        def snoop() -> None:
+            target = self.held(leg.id)
+            self.switch.mix(bridge_id, [self.held(by.id)])
+            self.switch.snoop(target, snoop_id, self._name, bridge_id, whisper=whisper)
+
+        await self.request("overhear", snoop)
+
+    async def record(self, bridge_id: str, name: str, *, longest_s: int) -> None:
+        await self.request("record_bridge", lambda: self.switch.tape(bridge_id, name, longest_s))
+
+    async def end_recording(self, name: str) -> None:
+        await self.request("end_recording", lambda: self.switch.end_taping(name))
+
     async def end_bridge(self, bridge_id: str) -> None:
         await self.request("end_bridge", lambda: self.switch.end_bridge(bridge_id))
 

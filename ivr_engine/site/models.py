@@ -77,6 +77,16 @@ class QueueWaitTimeSms(Settings):
     text: dict[Language, SmsText] = Field(default_factory=dict)
 
 
+class QueueRecording(Settings):
+    """Whether talks are recorded, both sides, and what callers are told before."""
+
+    when: Literal["never", "always", "on_demand"] = "never"
+    """``on_demand``: when somebody of the staff says so, in a talk."""
+    ask: Literal["announcement", "consent"] = "announcement"
+    """Before the first recording of a call. ``announcement``: the caller is told; ``consent``: presses 1 to
+    agree or 2 to refuse, and whoever says nothing is not recorded."""
+
+
 class Queue(Settings):
     label: Label
     music: Name = "default"
@@ -110,6 +120,17 @@ class Queue(Settings):
     """The last words to callers outside the queue's hours, where a flow has no other way for them."""
     prompts: dict[PromptName, PromptName] = Field(default_factory=dict)
     """Spoken messages of its own: usual name → the name that is played in its place."""
+    recording: QueueRecording = QueueRecording()
+
+
+class RecordingSettings(Settings):
+    """How long recordings of talks are kept. Whichever limit is reached first counts; the oldest go first."""
+
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    keep_gigabytes: Annotated[float, Field(gt=0, le=100_000)] = 10.0
+    """Of all recordings together; an hour takes 58 MB."""
+    longest: Annotated[int, Field(ge=10, le=3600)] = 3600
+    """Seconds of one recording."""
 
 
 class Transfers(Settings):
@@ -169,6 +190,7 @@ class Site(Settings):
     numbers: dict[Dialled, Number]
     queues: dict[Name, Queue]
     transfers: Transfers | None = None
+    recordings: RecordingSettings = RecordingSettings()
     limits: LimitSettings = LimitSettings()
     speech: SpeechSettings = SpeechSettings()
     schedules: dict[Name, ScheduleSettings] = Field(default_factory=dict)

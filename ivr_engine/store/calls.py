@@ -12,14 +12,18 @@ from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.capacity import Stay
 from ivr_engine.domain.consent import Consent, WaitTimeSmsStatus
 from ivr_engine.domain.routing import Routing
+from ivr_engine.domain.talk import Talk
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 from ivr_engine.store.connection import Statements, changed
+from ivr_engine.store.noted import Noted
 from ivr_engine.store.tables import IS_OPEN, calls
 
 _c: Final = calls.c
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(Visit).decode
+_visit: Final = msgspec.json.Decoder(Visit).decode
+_talk: Final = msgspec.json.Decoder(Talk).decode
+_SILENT: Final = Talk()
 _routing: Final = msgspec.json.Decoder(Routing).decode
 _PLAIN: Final = Routing()
 _stay: Final = msgspec.json.Decoder(Stay).decode
@@ -76,10 +80,11 @@ class CallTable:
     """``ports.Calls``. Of a call that this transaction read (and so locked) only what changed is
     written back."""
 
-    __slots__ = ("_db", "_locked")
+    __slots__ = ("_db", "_locked", "_noted")
 
-    def __init__(self, db: Statements) -> None:
+    def __init__(self, db: Statements, noted: Noted) -> None:
         self._db = db
+        self._noted = noted
         self._locked: dict[str, Call] = {}
 
     def get(self, call_id: str) -> Call:
@@ -97,6 +102,7 @@ class CallTable:
 
     def add(self, call: Call) -> None:
         self._db.write(_INSERT, {"id": call.id, **_values(call)})
+        self._noted.call(None, call)
         self._remembered(call)
 
     def save(self, call: Call) -> None:
@@ -104,6 +110,7 @@ class CallTable:
         values = changed(_values(call), before and _values(before))
         if values and not self._db.write(_UPDATE, {"key": call.id, **values}):
             raise Refused(f"no call {call.id}", missing=True)
+        self._noted.call(before, call)
         self._remembered(call)
 
     def open(self, *, queue: str | None = None) -> list[Call]:
@@ -158,6 +165,7 @@ def _values(call: Call) -> dict[str, Any]:
         "flow": call.visit and call.visit.flow,
         "node": call.visit and call.visit.node,
         "visit": call.visit and _encode(call.visit).decode(),
+        "talk": None if call.talk == _SILENT else _encode(call.talk).decode(),
         "routing": None if call.routing == _PLAIN else _encode(call.routing).decode(),
         "last_words": call.last_words,
         "stay": None if call.stay == _NEW else _encode(call.stay).decode(),
@@ -197,6 +205,7 @@ def _call(row: Row[Any]) -> Call:
         end_reason=None if row.end_reason is None else EndReason(row.end_reason),
         routing=_PLAIN if row.routing is None else _routing(row.routing),
         last_words=row.last_words,
+        visit=None if row.visit is None else _visit(row.visit),
+        talk=_SILENT if row.talk is None else _talk(row.talk),
         stay=_NEW if row.stay is None else _stay(row.stay),
-        visit=None if row.visit is None else _decode(row.visit),
     )

@@ -58,6 +58,7 @@ def test_who_holds_a_place_and_who_may_be_offered(chapter: Chapter) -> None:
         Chapter.VOICEMAIL: "menu",
         Chapter.RECORDING: "menu",
         Chapter.LEAVING: "menu",
+        Chapter.HANDING_ON: "transferred",
     }
     assert call.state == people_say.get(chapter, chapter.value)
 

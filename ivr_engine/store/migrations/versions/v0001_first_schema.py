@@ -72,6 +72,7 @@ def upgrade() -> None:
             "routing", sa.Text(), comment="JSON: skills required, since when in its queue, preferred agent"
         ),
         sa.Column("last_words", _NAME, comment="the prompt said before the hang-up"),
+        sa.Column("talk", sa.Text(), comment="JSON: hold, mute, who else is there, what is recorded"),
         sa.Column("stay", sa.Text(), comment="JSON: announcements so far, over capacity"),
         sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.Column("line", _NAME, comment="the queue it holds a place in, if any"),
