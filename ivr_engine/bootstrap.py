@@ -24,6 +24,7 @@ from fastapi import APIRouter
 from ivr_engine import keys
 from ivr_engine.acd.desk import AgentDesk
 from ivr_engine.acd.dispatcher import Dispatcher
+from ivr_engine.acd.estimates import WaitEstimates
 from ivr_engine.asterisk.ami import AmiSettings, TrunkWatch
 from ivr_engine.asterisk.ari_client import Replaced
 from ivr_engine.asterisk.settings import AriSettings
@@ -207,6 +208,8 @@ class _Engine:
             in_force, store, self._clock, self._line, functools.partial(_phone_password, settings.state)
         )
         self._lookup = HttpLookup(os.environ)
+        self._estimates = WaitEstimates(in_force, store, self._clock)
+        metrics.follow_waits(self._estimates.report)
         self._house = House(
             in_force=in_force,
             store=store,
@@ -216,6 +219,7 @@ class _Engine:
             new_id=_new_id,
             message_queued=self._outbox.wake,
             lookup=self._lookup,
+            estimates=self._estimates,
         )
         self._admission = Admission(store.lag_s)
         metrics.follow_admission(lambda: self._admission.left)
@@ -258,6 +262,7 @@ class _Engine:
             "reception": self._reception.run,
             "forgotten calls": functools.partial(forgotten.look_after, self._house),
             "line": self._line.run,
+            "wait estimates": self._estimates.run,
             "outbox": self._outbox.run,
             "media": self._media.run,
             "voicemail": self._voicemail.run,
@@ -321,6 +326,7 @@ class _Engine:
             health=self._board,
             metrics=self._page.render,
             desk=self._desk,
+            estimates=self._estimates,
             running_calls=self._reception,
             unknown_messages=self._outbox,
             media_folder=self._settings.media,

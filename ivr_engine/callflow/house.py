@@ -10,7 +10,7 @@ from ivr_engine.callflow.bells import Bells
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.numbers import to_e164
 from ivr_engine.errors import Refused
-from ivr_engine.ports import Clock, Line, Lookup, Prompt, Prompts, Store, Telephony
+from ivr_engine.ports import Clock, Estimates, Line, Lookup, Prompt, Prompts, Store, Telephony
 from ivr_engine.site.flows import Doing, Transfer
 from ivr_engine.site.models import Site
 from ivr_engine.site.now import InForce, SiteNow
@@ -34,6 +34,7 @@ class House:
     new_id: Callable[[], str]
     message_queued: Callable[[], None]
     lookup: Lookup
+    estimates: Estimates
     held: InForce | None = None
     bells: Bells = field(default_factory=Bells)
 

@@ -212,10 +212,24 @@ def queues(as_json: AsJson = False) -> None:
         "label": "label",
         "waiting": "waiting",
         "longest_wait_seconds": "longest wait (s)",
+        "wait": "estimate (s)",
+        "right": "P80 right",
         "talking": "talking",
         "agents": "agents",
     }
-    _listed(get(f"{API}/queues"), as_json, columns, "the site has no queues: see config/")
+    found = get(f"{API}/queues")
+    if not as_json:
+        found = {"items": [item | _wait(item) for item in found["items"]]}
+    _listed(found, as_json, columns, "the site has no queues: see config/")
+
+
+def _wait(queue: dict[str, Any]) -> dict[str, str]:
+    """The estimated wait from P50 to P80, and how often P80 came true."""
+    estimate, accuracy = queue["estimated_wait"], queue["accuracy"]
+    return {
+        "wait": f"{estimate['p50_seconds']:.0f} to {estimate['p80_seconds']:.0f}" if estimate else "unknown",
+        "right": f"{accuracy['within_p80']:.0%} of {accuracy['callers']:.0f}" if accuracy else "-",
+    }
 
 
 def tickets(caller: Number = None, limit: Limit = 50, as_json: AsJson = False) -> None:

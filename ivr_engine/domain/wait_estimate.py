@@ -136,13 +136,13 @@ class Meter:
     ring_time: float = 0.0
 
     def arrived(self, now: float) -> None:
-        self._until(now)
+        self.pass_until(now)
         self.waiting += 1
 
     def taken(self, now: float, *, waited: bool = True) -> None:
         """An agent is reserved for a caller. ``waited``: not one for whom an agent was free anyway, who says
         nothing of how a line drains."""
-        self._until(now)
+        self.pass_until(now)
         self.waiting = max(0, self.waiting - 1)
         if waited:
             self.starts_slow += 1
@@ -150,7 +150,7 @@ class Meter:
 
     def returned(self, now: float, *, waited: bool = True) -> None:
         """The agent reserved did not answer: the caller is in line as before."""
-        self._until(now)
+        self.pass_until(now)
         self.waiting += 1
         if waited:
             self.starts_slow = max(0.0, self.starts_slow - 1)
@@ -158,7 +158,7 @@ class Meter:
 
     def left(self, now: float) -> None:
         """A caller gave up, or went elsewhere: those behind move up all the same."""
-        self._until(now)
+        self.pass_until(now)
         self.waiting = max(0, self.waiting - 1)
         self.abandons += 1
 
@@ -169,7 +169,7 @@ class Meter:
 
     def staffed(self, now: float, agents: int) -> None:
         """So many agents serve the queue from now on."""
-        self._until(now)
+        self.pass_until(now)
         self.agents = agents
 
     def rates(self) -> Rates:
@@ -181,8 +181,8 @@ class Meter:
         ring = (self.ring_time + PRIOR_RINGS * PRIOR_RING_S) / (self.rings + PRIOR_RINGS)
         return Rates(fast, theta, ring)
 
-    def _until(self, now: float) -> None:
-        """Forget and add up what went by since the last change."""
+    def pass_until(self, now: float) -> None:
+        """Forget, and add up what went by since the last change."""
         passed = now - self.at
         if passed <= 0:
             return

@@ -137,6 +137,14 @@ class QueueWaits:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueReport:
+    """For those who watch a queue: the wait of somebody who would come now, and how estimates came out."""
+
+    newcomer: Estimate | None
+    accuracy: Mapping[Of, Accuracy]
+
+
+@dataclass(frozen=True, slots=True)
 class Staffing:
     """What the site says: the queues of each agent, and how long a conversation of each queue takes."""
 
@@ -151,26 +159,35 @@ class Staffing:
 
 @dataclass(slots=True)
 class WaitWatch:
-    """Told of every event, in their order. ``through`` is the last one's id; all of it can be stored."""
+    """Told of every event, in their order. ``through`` is the last one's id, ``at`` the time it is brought up
+    to. All of it can be stored."""
 
     through: int = 0
+    at: float = 0.0
     queues: dict[str, QueueWatch] = field(default_factory=dict[str, QueueWatch])
     callers: dict[str, Caller] = field(default_factory=dict[str, Caller])
     agents: dict[str, str] = field(default_factory=dict[str, str])
 
-    def staff(self, now: float, staffing: Staffing) -> None:
-        """The configuration says who serves what; queues it does not know are forgotten."""
+    def staff(self, staffing: Staffing) -> None:
+        """From here on the configuration says who serves what; queues it does not know are forgotten."""
         for name in [queue for queue in self.queues if queue not in staffing.handling_s]:
             del self.queues[name]
         for name, handling_s in staffing.handling_s.items():
-            watch = self.queues.setdefault(name, QueueWatch(Meter(now, handling_s)))
+            watch = self.queues.setdefault(name, QueueWatch(Meter(self.at, handling_s)))
             watch.meter.handling_s, watch.meter.share = handling_s, staffing.share(name)
-            watch.meter.staffed(now, len(self._serving(name, staffing)))
+            watch.meter.staffed(self.at, len(self._serving(name, staffing)))
+
+    def pass_until(self, now: float) -> None:
+        """Nothing more has happened until then."""
+        self.at = max(self.at, now)
+        for watch in self.queues.values():
+            watch.meter.pass_until(self.at)
 
     def tell(self, event: Event, staffing: Staffing) -> None:
         """One event."""
         self.through = max(self.through, event.id)
         now, call = event.at.timestamp(), event.call_id or ""
+        self.at = max(self.at, now)
         match event.what:
             case QueueEntered(queue=queue, position=position):
                 self._enters(call, queue, position - 1, now)

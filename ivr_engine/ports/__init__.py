@@ -5,6 +5,7 @@ errors of ``errors``; none hangs for ever.
 """
 
 from ivr_engine.ports.clock import Clock
+from ivr_engine.ports.estimates import Estimates
 from ivr_engine.ports.legs import (
     DialResult,
     Digit,
@@ -61,6 +62,7 @@ __all__ = [
     "DialResult",
     "Digit",
     "Engines",
+    "Estimates",
     "Events",
     "Failed",
     "FindResult",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ivr_engine.acd.desk import AgentDesk
 from ivr_engine.acd.dispatcher import Dispatcher
+from ivr_engine.acd.estimates import WaitEstimates
 from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
@@ -39,6 +40,7 @@ class SimEngine:
     def __init__(self, world: World) -> None:
         lag_store = LagStore(world.store)
         self.dispatcher = Dispatcher(world.in_force, world.store, world.clock, world.new_id)
+        self.estimates = WaitEstimates(world.in_force, lag_store, world.clock)
         self.house = House(
             in_force=world.in_force,
             store=lag_store,
@@ -48,6 +50,7 @@ class SimEngine:
             new_id=world.new_id,
             message_queued=world.message_queued,
             lookup=world.lookup,
+            estimates=self.estimates,
         )
         self.admission = Admission(lag_store.lag_s)
         self.reception = Reception(self.house, self.admission)
@@ -56,4 +59,5 @@ class SimEngine:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.dispatcher.run())
+            group.create_task(self.estimates.run())
             group.create_task(self.reception.run())

@@ -96,6 +96,8 @@ class Queue(Settings):
     """Seconds from entry to the first round; the interval where not given."""
     announce_position: bool = True
     ring_time: PositiveSeconds = 20.0
+    handling_time: PositiveSeconds = 240.0
+    """Seconds a contact takes, wrap-up included: the wait estimate begins with it until it has seen some."""
     may_decline: bool = False
     """Whether agents may decline a call without having to say, each time, that they are back."""
     declined_pause: PositiveSeconds = 30.0

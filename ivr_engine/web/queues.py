@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
 
 from fastapi import APIRouter
 
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call, Chapter
+from ivr_engine.domain.wait_watch import Accuracy, Of, QueueWaits
 from ivr_engine.domain.waiting import line
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Tx
 from ivr_engine.site.models import Site
 from ivr_engine.web.errors import ERRORS, MISSING
-from ivr_engine.web.services import Services
-from ivr_engine.web.shapes import Items, QueueItem
+from ivr_engine.web.services import Services, WebServices
+from ivr_engine.web.shapes import EstimatedWait, Items, QueueItem, WaitAccuracy
 
 router = APIRouter(prefix="/queues", tags=["queues"], responses=ERRORS)
 
@@ -24,8 +24,9 @@ router = APIRouter(prefix="/queues", tags=["queues"], responses=ERRORS)
 async def list_queues(services: Services) -> Items[QueueItem]:
     """Every queue of the site: who waits, how long, and its agents by state."""
     calls, agents = await services.read(_now)
-    site, now = services.site(), services.clock.now()
-    return Items(items=[_item(name, site, calls, agents, now) for name in sorted(site.queues)])
+    await services.done(services.estimates.refresh())
+    site = services.site()
+    return Items(items=[_item(services, site, name, calls, agents) for name in sorted(site.queues)])
 
 
 @router.get("/{name}", summary="One queue", responses=MISSING)
@@ -35,14 +36,18 @@ async def show_queue(services: Services, name: str) -> QueueItem:
     if name not in site.queues:
         raise Refused(f"the site has no queue of the name {name!r}", missing=True)
     calls, agents = await services.read(_now)
-    return _item(name, site, calls, agents, services.clock.now())
+    await services.done(services.estimates.refresh())
+    return _item(services, site, name, calls, agents)
 
 
 def _now(tx: Tx) -> tuple[list[Call], dict[str, Agent]]:
     return tx.calls.open(), {agent.name: agent for agent in tx.agents.all()}
 
 
-def _item(name: str, site: Site, calls: list[Call], agents: dict[str, Agent], now: datetime) -> QueueItem:
+def _item(
+    services: WebServices, site: Site, name: str, calls: list[Call], agents: dict[str, Agent]
+) -> QueueItem:
+    now, estimates = services.clock.now(), services.estimates
     waiting = line(calls, name)
     waits = [(now - call.entered_at).total_seconds() for call in waiting if call.entered_at]
     serving = [agent for agent, settings in site.agents.items() if name in settings.queues]
@@ -54,4 +59,30 @@ def _item(name: str, site: Site, calls: list[Call], agents: dict[str, Agent], no
         longest_wait_seconds=round(max(waits), 3) if waits else None,
         talking=sum(1 for call in calls if call.queue == name and call.state == Chapter.TALKING),
         agents={str(state): states[state] for state in AgentState},
+        estimated_wait=_estimate(estimates.waits(name), len(waiting)),
+        accuracy=_accuracy(estimates.accuracy(name, Of.ENTRY)),
+        announced_accuracy=_accuracy(estimates.accuracy(name, Of.ANNOUNCED)),
+    )
+
+
+def _estimate(waits: QueueWaits | None, ahead: int) -> EstimatedWait | None:
+    found = waits and waits.newcomer(ahead)
+    return found and EstimatedWait(
+        p50_seconds=round(found.p50_s, 1),
+        p80_seconds=round(found.p80_s, 1),
+        expected_seconds=round(found.expected_s, 1),
+    )
+
+
+def _accuracy(found: Accuracy | None) -> WaitAccuracy | None:
+    error = found and found.relative(found.square)
+    theirs = found and found.relative(found.app_queue_square)
+    if found is None or error is None or theirs is None:
+        return None
+    return WaitAccuracy(
+        callers=round(found.callers, 1),
+        within_p50=round(found.within_p50 / found.callers, 3),
+        within_p80=round(found.within_p80 / found.callers, 3),
+        error=round(error, 3),
+        app_queue_error=round(theirs, 3),
     )

@@ -14,7 +14,7 @@ from ivr_engine.domain.agents import Agent
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.messages import Message
 from ivr_engine.errors import Unreachable
-from ivr_engine.ports import Clock, PhoneAccount, Store, Tx
+from ivr_engine.ports import Clock, Estimates, PhoneAccount, Store, Tx
 from ivr_engine.site.models import Site
 from ivr_engine.web.health import HealthBoard
 
@@ -63,6 +63,7 @@ class WebServices:
     health: HealthBoard
     metrics: Callable[[], Awaitable[bytes]]
     desk: Desk
+    estimates: Estimates
     running_calls: RunningCalls
     unknown_messages: UnknownMessages
     media_folder: Path

@@ -336,7 +336,7 @@ async def test_of_each_engine_the_last_sign_of_life_is_kept(store: Store) -> Non
 async def test_what_the_wait_estimates_have_learnt(store: Store) -> None:
     assert await store.run(lambda tx: tx.waits.load()) is None
     watch = WaitWatch(through=7)
-    watch.staff(NOW.timestamp(), Staffing({"anna": {"support"}}, {"support": 240.0}))
+    watch.staff(Staffing({"anna": {"support"}}, {"support": 240.0}))
     await store.run(lambda tx: tx.waits.save(watch))
     watch.through = 9
     await store.run(lambda tx: tx.waits.save(watch))

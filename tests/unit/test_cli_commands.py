@@ -100,7 +100,7 @@ def words(text: str) -> str:
 
 
 def test_people_read_tables() -> None:
-    assert "support Support 2 300.0 1 offline 1, on_contact 1" in words(run("queues"))
+    assert "support Support 2 300.0 unknown - 1 offline 1, on_contact 1" in words(run("queues"))
     assert f"c1 {CALLER} support waiting 1 allowed - 2026-01-31" in words(run("calls"))
     assert "+4915112345678 +4930901820 The lamp stays red image/png received" in words(run("messages"))
     assert "customer: The lamp stays red image/png" in words(run("tickets"))

@@ -34,7 +34,7 @@ class Day:
 
     def __init__(self) -> None:
         self.watch = WaitWatch()
-        self.watch.staff(NOON.timestamp(), STAFFING)
+        self.watch.staff(STAFFING)
         self._ids = itertools.count(1)
 
     def at(self, seconds: float, call: str | None, *happenings: Happening) -> None:
@@ -164,7 +164,7 @@ def test_nothing_to_tell_before_anybody_waited(day: Day) -> None:
 
 def test_a_queue_taken_out_is_forgotten_and_its_callers_harm_nobody(day: Day) -> None:
     day.at(10, "a", QueueEntered("support", 1))
-    day.watch.staff(NOON.timestamp() + 20, Staffing({"ben": {"sales"}}, {"sales": 120.0}))
+    day.watch.staff(Staffing({"ben": {"sales"}}, {"sales": 120.0}))
     assert set(day.watch.queues) == {"sales"}
     day.at(30, "a", AgentOffered("ben"))
     day.at(31, "a", AgentConnected("ben", "t"))
@@ -175,7 +175,7 @@ def test_a_queue_taken_out_is_forgotten_and_its_callers_harm_nobody(day: Day) ->
 
 def test_handling_time_and_share_come_from_the_site() -> None:
     watch = WaitWatch()
-    watch.staff(0.0, STAFFING)
+    watch.staff(STAFFING)
     assert watch.queues["support"].meter.share == pytest.approx((1 + 1 / 2) / 2)
     assert watch.queues["sales"].meter.rates().taken == pytest.approx(1 / 2 / 120)
 
@@ -193,3 +193,11 @@ def test_what_is_stored_in_mid_line_goes_on_as_if_nothing_had_been(day: Day) -> 
         each.at(300, "c1", CallFinished("caller_hung_up"))
     day.watch.through = other.watch.through  # the fixture told it two events more
     assert other.watch == day.watch
+
+
+def test_a_wait_in_which_nothing_happens_counts_at_once(day: Day) -> None:
+    day.at(10, "a", QueueEntered("support", 1))
+    before = day.support.meter.rates().taken
+    day.watch.pass_until(NOON.timestamp() + 1810)
+    assert day.support.meter.rates().taken < 0.8 * before
+    assert day.support.meter.line == pytest.approx(1800, rel=0.02)

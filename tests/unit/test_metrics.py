@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from web_rig import START, FixedClock, call
 
 from ivr_engine.domain.calls import Chapter
 from ivr_engine.domain.events import CallFinished, CallStarted, ConsentGiven, MessageStatusChanged
+from ivr_engine.domain.wait_estimate import Estimate
+from ivr_engine.domain.wait_watch import Accuracy, Of, QueueReport, Told
 from ivr_engine.errors import ExternalError
 from ivr_engine.observability import metrics as module
 from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, watch_loop
@@ -132,3 +135,21 @@ async def test_a_state_no_call_is_in_is_shown_as_0(store: Store) -> None:
     page = MetricsPage(Metrics(), store, FixedClock())
     for chapter in set(Chapter) - {Chapter.ENDED}:
         assert await sample(page, "ivr_calls_open", state=call("c1", chapter=chapter).state) == 0
+
+
+async def test_wait_estimates_and_how_they_came_out() -> None:
+    metrics = Metrics()
+    accuracy = Accuracy()
+    told = {of: Told(0.0, of, 50.0, 90.0, 60.0, 0.0) for of in Of}
+    accuracy.add(80.0, told[Of.ENTRY])
+    known = QueueReport(Estimate(100.0, 100.0**2), {Of.ENTRY: accuracy, Of.ANNOUNCED: Accuracy()})
+    metrics.follow_waits(lambda: {"support": known, "sales": QueueReport(None, {})})
+    text = generate_latest(metrics.registry).decode()
+    assert 'ivr_queue_estimated_wait_seconds{quantile="0.8",queue="support"}' in text
+    assert 'queue="sales"' not in text
+    assert 'ivr_wait_estimate_coverage{of="entry",quantile="0.5",queue="support"} 0.0' in text
+    assert 'ivr_wait_estimate_coverage{of="entry",quantile="0.8",queue="support"} 1.0' in text
+    assert 'ivr_wait_estimate_error{of="entry",queue="support",rule="engine"} 0.25' in text
+    assert 'ivr_wait_estimate_error{of="entry",queue="support",rule="app_queue"} 1.0' in text
+    assert 'ivr_wait_estimate_callers{of="announced",queue="support"} 0.0' in text
+    assert 'ivr_wait_estimate_coverage{of="announced"' not in text

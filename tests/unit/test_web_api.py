@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import web_rig
-from web_rig import CALLER, PICTURE, Rig, call
+from web_rig import CALLER, PICTURE, START, Rig, call
 
+from ivr_engine.domain.events import AgentChanged, AgentConnected, AgentOffered, QueueEntered
 from ivr_engine.domain.messages import MediaStatus
 from ivr_engine.ports import Tx
 
@@ -169,7 +171,31 @@ async def test_queues_show_who_waits_and_who_could_answer(rig: Rig) -> None:
         "rona": 0,
     }
     assert (items["sales"]["waiting"], items["sales"]["longest_wait_seconds"]) == (0, None)
+    assert support["estimated_wait"] is None  # nobody signed in, as far as the events tell
+    assert (support["accuracy"], support["announced_accuracy"]) == (None, None)
     assert (await rig.get("/api/v1/queues/support")).json() == support
+
+
+async def test_the_estimated_wait_of_somebody_who_would_come_now(rig: Rig) -> None:
+    def write(tx: Tx) -> None:
+        tx.events.add(START, None, AgentChanged("bert", "on_contact"))
+        for name, seconds in (("w1", 0), ("w2", 1)):
+            tx.events.add(START + timedelta(seconds=seconds), name, QueueEntered("sales", 1))
+        tx.events.add(START + timedelta(seconds=100), "w1", AgentOffered("bert"))
+        tx.events.add(START + timedelta(seconds=104), "w1", AgentConnected("bert", "t"))
+
+    await rig.store.run(write)
+    sales = (await rig.get("/api/v1/queues/sales")).json()
+    wait = sales["estimated_wait"]
+    assert 60 < wait["p50_seconds"] < wait["expected_seconds"] < wait["p80_seconds"] < 900
+    assert sales["accuracy"] == {
+        "callers": 1.0,
+        "within_p50": 1.0,
+        "within_p80": 1.0,
+        "error": sales["accuracy"]["error"],
+        "app_queue_error": 1.0,  # it would have said 0
+    }
+    assert sales["announced_accuracy"] is None
 
 
 async def test_agents_come_and_go(rig: Rig) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 from fastapi import FastAPI
 
+from ivr_engine.acd.estimates import WaitEstimates
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.consent import Consent, ConsentRecord, WaitTimeSmsStatus
@@ -19,7 +20,9 @@ from ivr_engine.domain.tickets import ticket_for
 from ivr_engine.errors import Refused
 from ivr_engine.observability.metrics import Metrics, MetricsPage
 from ivr_engine.ports import PhoneAccount, Store, Tx
+from ivr_engine.sim.prompts import SimPrompts
 from ivr_engine.site.models import Site
+from ivr_engine.site.now import InForce, SiteNow
 from ivr_engine.store import connect
 from ivr_engine.web.app import create_app
 from ivr_engine.web.health import Check, HealthBoard, store_check
@@ -160,6 +163,7 @@ def make(media: Path, *, checks: tuple[Check, ...] | None = None, store: Store |
         health=HealthBoard((store_check(store),) if checks is None else checks),
         metrics=MetricsPage(Metrics(), store, clock).render,
         desk=FakeDesk(store, clock),
+        estimates=WaitEstimates(SiteNow(InForce(SITE, SimPrompts())), store, clock),
         running_calls=FakeReception(store, clock),
         unknown_messages=FakeOutbox(store),
         media_folder=media,

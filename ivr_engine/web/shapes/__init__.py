@@ -9,7 +9,7 @@ from ivr_engine.web.shapes.calls import ENDED, CallItem, CallWithTimeline, Timel
 from ivr_engine.web.shapes.common import API, Items
 from ivr_engine.web.shapes.consents import ConsentItem
 from ivr_engine.web.shapes.messages import MediaItem, MessageItem
-from ivr_engine.web.shapes.queues import QueueItem
+from ivr_engine.web.shapes.queues import EstimatedWait, QueueItem, WaitAccuracy
 from ivr_engine.web.shapes.tickets import CommentItem, FileItem, TicketItem
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "CallWithTimeline",
     "CommentItem",
     "ConsentItem",
+    "EstimatedWait",
     "FileItem",
     "Items",
     "MediaItem",
@@ -28,4 +29,5 @@ __all__ = [
     "QueueItem",
     "TicketItem",
     "TimelineItem",
+    "WaitAccuracy",
 ]

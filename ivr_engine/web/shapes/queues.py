@@ -5,6 +5,24 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class EstimatedWait(BaseModel):
+    """Of somebody who would come now."""
+
+    p50_seconds: float = Field(description="Half of all callers wait no longer")
+    p80_seconds: float = Field(description="Four of five callers wait no longer")
+    expected_seconds: float
+
+
+class WaitAccuracy(BaseModel):
+    """How estimates came out, for callers who waited and were served; what is long ago counts less."""
+
+    callers: float = Field(description="How many, of about a day")
+    within_p50: float = Field(description="Share who waited no longer than P50: 0.5 is right")
+    within_p80: float = Field(description="Share who waited no longer than P80: 0.8 is right")
+    error: float = Field(description="Root mean square error over the mean wait")
+    app_queue_error: float = Field(description="The same of the rule of Asterisk's app_queue")
+
+
 class QueueItem(BaseModel):
     """A queue now."""
 
@@ -18,6 +36,15 @@ class QueueItem(BaseModel):
                     "longest_wait_seconds": 84.2,
                     "talking": 1,
                     "agents": {"available": 0, "on_contact": 1, "offline": 2},
+                    "estimated_wait": {"p50_seconds": 164.0, "p80_seconds": 251.0, "expected_seconds": 180.5},
+                    "accuracy": {
+                        "callers": 212.4,
+                        "within_p50": 0.51,
+                        "within_p80": 0.79,
+                        "error": 0.38,
+                        "app_queue_error": 0.59,
+                    },
+                    "announced_accuracy": None,
                 }
             ]
         }
@@ -28,3 +55,8 @@ class QueueItem(BaseModel):
     longest_wait_seconds: float | None = Field(description="null when nobody waits")
     talking: int
     agents: dict[str, int] = Field(description="Agents who serve this queue, by state")
+    estimated_wait: EstimatedWait | None = Field(description="null when unknown: nobody is signed in")
+    accuracy: WaitAccuracy | None = Field(
+        description="Of what each caller would have been told on entry; null before anybody waited"
+    )
+    announced_accuracy: WaitAccuracy | None = Field(description="Of what was announced")
