@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Executable, Row
+from sqlalchemy import Connection, Executable, Row
 
 from ivr_engine.errors import Refused
+from ivr_engine.store import prepared
 from ivr_engine.store.failures import STORE_ERRORS, cause_to_show, translated
 
 Values = Mapping[str, Any]
 Later = dict[Executable, list[Values]]
 """Rows by the statement that will insert them."""
 R = TypeVar("R")
+V = TypeVar("V", Values, Sequence[Values])
 
 ALL_EVENTS: Final = 2**63 - 1
 """The bound where events become visible in the order of their ids."""
@@ -55,34 +58,35 @@ class Statements:
         """Something may have been written, or the database failed: an error must undo it."""
 
     def rows(
-        self, statement: Executable, values: Values | None = None, *, lock: bool = False
+        self, statement: Executable, values: Values = MappingProxyType({}), *, lock: bool = False
     ) -> Sequence[Row[Any]]:
         """``lock``: the statement says FOR UPDATE, so this transaction is about to write."""
         if lock:
             self._writing()
-        return self._execute(statement, values, _all)
+        return self._execute(statement, values, prepared.rows)
 
     def row(
-        self, statement: Executable, values: Values | None = None, *, lock: bool = False
+        self, statement: Executable, values: Values = MappingProxyType({}), *, lock: bool = False
     ) -> Row[Any] | None:
         if lock:
             self._writing()
-        return self._execute(statement, values, _first)
+        return self._execute(statement, values, prepared.first)
 
-    def scalar(self, statement: Executable, values: Values | None = None) -> Any:  # noqa: ANN401
-        return self._execute(statement, values, _scalar)
+    def scalar(self, statement: Executable, values: Values = MappingProxyType({})) -> Any:  # noqa: ANN401
+        row = self._execute(statement, values, prepared.first)
+        return None if row is None else row[0]
 
     def write(self, statement: Executable, values: Values) -> int:
         """How many rows it changed."""
         self._writing()
         self.touched = True
-        return self._execute(statement, values, _rowcount)
+        return self._execute(statement, values, prepared.write)
 
     def write_all(self, statement: Executable, values: Sequence[Values]) -> None:
         """One statement, many rows."""
         self._writing()
         self.touched = True
-        self._execute(statement, values, _rowcount)
+        self._execute(statement, values, prepared.write_all)
 
     def insert_later(self, statement: Executable, rows: Sequence[Values]) -> None:
         """Before the commit, or when somebody wants to read them: one statement for many rows."""
@@ -95,7 +99,7 @@ class Statements:
         """Insert what waits."""
         while self._later:
             statement, rows = self._later.popitem()
-            self._execute(statement, rows, _rowcount)
+            self._execute(statement, rows, prepared.write_all)
 
     def events_until(self) -> int:
         """No event with an id up to this one can become visible any more."""
@@ -116,7 +120,7 @@ class Statements:
             self.failure = translated(error, self._place)
             raise self.failure from error
 
-    def _check(self, values: Values | Sequence[Values] | None) -> None:
+    def _check(self, values: Values | Sequence[Values]) -> None:
         if self.failure is None:
             self.failure = _nul_in(values)
         if self.failure is not None:
@@ -126,41 +130,22 @@ class Statements:
         if self._before_writing is not None and self.failure is None:
             self._before_writing()
 
-    def _execute(
-        self,
-        statement: Executable,
-        values: Values | Sequence[Values] | None,
-        fetch: Callable[[CursorResult[Any]], R],
-    ) -> R:
+    def _execute(self, statement: Executable, values: V, way: Callable[[Connection, Executable, V], R]) -> R:
         self._check(values)
         try:
-            return fetch(cast("CursorResult[Any]", self._connection.execute(statement, values)))
+            return way(self._connection, statement, values)
         except STORE_ERRORS as error:
             self.touched = True
             self.failure = translated(error, self._place)
             raise self.failure from cause_to_show(error)
+        except (ValueError, TypeError, OverflowError) as error:  # a value of ours that fits no column
+            self.touched = True
+            self.failure = error
+            raise
 
 
-def _all(result: CursorResult[Any]) -> Sequence[Row[Any]]:
-    return result.all()
-
-
-def _first(result: CursorResult[Any]) -> Row[Any] | None:
-    return result.first()
-
-
-def _scalar(result: CursorResult[Any]) -> Any:  # noqa: ANN401
-    return result.scalar()
-
-
-def _rowcount(result: CursorResult[Any]) -> int:
-    return result.rowcount
-
-
-def _nul_in(values: Values | Sequence[Values] | None) -> Refused | None:
+def _nul_in(values: Values | Sequence[Values]) -> Refused | None:
     """SQLite would take the character, PostgreSQL would not: the same everywhere."""
-    if values is None:
-        return None
     for row in (values,) if isinstance(values, Mapping) else values:
         for name, value in row.items():
             if type(value) is str and "\0" in value:

@@ -27,8 +27,8 @@ def translated(error: Exception, place: str) -> Exception:
         return postgresql(error.orig, place, lost=error.connection_invalidated)
     if isinstance(error, psycopg.Error):
         return postgresql(error, place, lost=False)
-    if isinstance(error, IntegrityError):
-        return Refused(f"the store refuses this row: {error.orig}")
+    if isinstance(error, (IntegrityError, sqlite3.IntegrityError)):
+        return Refused(f"the store refuses this row: {getattr(error, 'orig', error)}")
     if isinstance(error, UnicodeError):
         return Refused(f"the store refuses this text: {_reason(error)}")
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -43,9 +43,8 @@ STORE_ERRORS: Final = (SQLAlchemyError, sqlite3.Error, psycopg.Error, UnicodeErr
 
 def cause_to_show(error: Exception) -> Exception | None:
     """``error`` as the cause of what is raised, unless its text would quote a row (PostgreSQL's does)."""
-    if isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.Error):
-        return None
-    return error
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return None if isinstance(cause, psycopg.Error) else error
 
 
 def _unborn(error: DBAPIError) -> bool:

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
@@ -276,16 +275,12 @@ async def test_every_query_uses_its_index(name: str, connections: list[sqlite3.C
     query, expected = _QUERIES[name]
     one = connect("sqlite://")
     await one.run(adding(_CALL))
-    seen: list[tuple[str, Any]] = []
-
-    def remember(*arguments: Any) -> None:
-        seen.append((arguments[2], arguments[3]))
-
-    event.listen(Engine, "before_cursor_execute", remember)
+    seen: list[str] = []
+    connections[-1].set_trace_callback(seen.append)
     await one.run(query)
-    event.remove(Engine, "before_cursor_execute", remember)
-    [(sql, values)] = [(sql, values) for sql, values in seen if sql.startswith("SELECT")]
-    plan = [row[3] for row in connections[-1].execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    connections[-1].set_trace_callback(None)
+    [sql] = [sql for sql in seen if sql.startswith("SELECT")]
+    plan = [row[3] for row in connections[-1].execute(f"EXPLAIN QUERY PLAN {sql}")]
     used = {word for step in plan for word in step.split() if word.startswith(("ix_", "uq_", "sqlite_"))}
     assert used == expected, plan
     await one.close()

@@ -1,0 +1,177 @@
+"""Statements compiled once and then given to the driver as they are.
+
+SQLAlchemy builds the SQL and converts the values; what it does besides at each execution costs three
+times what SQLite does, and every call in the system pays it some twenty times (docs/0002).
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final, Protocol, cast
+
+from sqlalchemy import ColumnElement, Connection, Dialect, Executable, Row, Select
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.types import TypeEngine
+
+Values = Mapping[str, Any]
+_Convert = Callable[[Any], Any]
+
+KEPT: Final = 1024
+"""Compiled statements; the program has some two hundred."""
+
+
+class Cursor(Protocol):
+    """The part of a driver's cursor (PEP 249) that is used."""
+
+    rowcount: int
+
+    def execute(self, sql: str, values: Any, /) -> object: ...  # noqa: ANN401 - a tuple or a dict
+
+    def executemany(self, sql: str, values: Sequence[Any], /) -> object: ...
+
+    def fetchone(self) -> tuple[Any, ...] | None: ...
+
+    def fetchall(self) -> Sequence[tuple[Any, ...]]: ...
+
+    def close(self) -> object: ...
+
+
+def rows(connection: Connection, statement: Executable, values: Values) -> Sequence[Row[Any]]:
+    """Every row of a query; its columns are attributes."""
+    ready = _prepared(statement, tuple(values), connection.dialect)
+    return connection.execute(statement, values).all() if ready is None else ready.rows(connection, values)
+
+
+def first(connection: Connection, statement: Executable, values: Values) -> Row[Any] | None:
+    """The first row of a query, if it has one."""
+    ready = _prepared(statement, tuple(values), connection.dialect)
+    return connection.execute(statement, values).first() if ready is None else ready.first(connection, values)
+
+
+def write(connection: Connection, statement: Executable, values: Values) -> int:
+    """How many rows it changed."""
+    ready = _prepared(statement, tuple(values), connection.dialect)
+    if ready is None:
+        return connection.execute(statement, values).rowcount
+    return ready.write(connection, values)
+
+
+def write_all(connection: Connection, statement: Executable, values: Sequence[Values]) -> None:
+    """One statement for many rows, which all have the same names."""
+    if not values:
+        return
+    ready = _prepared(statement, tuple(values[0]), connection.dialect)
+    if ready is None:
+        connection.execute(statement, values)
+    else:
+        ready.write_all(connection, values)
+
+
+class Prepared:
+    """One statement for one set of values' names. Rows have their columns as attributes."""
+
+    __slots__ = ("_bound", "_in_order", "_names", "_row", "_shaped", "_sql")
+
+    def __init__(self, statement: Select[Any] | UpdateBase, compiled: SQLCompiler, dialect: Dialect) -> None:
+        self._sql = str(compiled)
+        fixed = compiled.params
+        self._in_order = compiled.positiontup is not None
+        self._bound: list[tuple[str, Any, _Convert | None]] = [
+            (name, fixed.get(name), _binding(compiled.binds[name].type, dialect))
+            for name in (compiled.positiontup or compiled.binds)
+        ]
+        columns: list[ColumnElement[Any]] = (
+            list(statement.selected_columns) if isinstance(statement, Select) else []
+        )
+        self._shaped = [
+            (place, convert)
+            for place, column in enumerate(columns)
+            if (convert := _shaping(column.type, dialect)) is not None
+        ]
+        names = [column.key or "" for column in columns]
+        self._row: Callable[[tuple[Any, ...]], Any] = _row_class(names)._make
+
+    def rows(self, connection: Connection, values: Values) -> Sequence[Row[Any]]:
+        cursor = self._execute(connection, values)
+        try:
+            return [self._shape(row) for row in cursor.fetchall()]
+        finally:
+            cursor.close()
+
+    def first(self, connection: Connection, values: Values) -> Row[Any] | None:
+        cursor = self._execute(connection, values)
+        try:
+            row = cursor.fetchone()
+            return None if row is None else self._shape(row)
+        finally:
+            cursor.close()
+
+    def write(self, connection: Connection, values: Values) -> int:
+        cursor = self._execute(connection, values)
+        try:
+            return cursor.rowcount
+        finally:
+            cursor.close()
+
+    def write_all(self, connection: Connection, rows: Sequence[Values]) -> None:
+        """Each of ``rows`` has the same names."""
+        converted = [self._converted(row) for row in rows]
+        cursor = _cursor(connection)
+        try:
+            cursor.executemany(self._sql, converted)
+        finally:
+            cursor.close()
+
+    def _execute(self, connection: Connection, values: Values) -> Cursor:
+        converted = self._converted(values)
+        cursor = _cursor(connection)
+        cursor.execute(self._sql, converted)
+        return cursor
+
+    def _converted(self, values: Values) -> tuple[Any, ...] | dict[str, Any]:
+        if self._in_order:
+            return tuple([_one(values, *bound) for bound in self._bound])
+        return {bound[0]: _one(values, *bound) for bound in self._bound}
+
+    def _shape(self, row: tuple[Any, ...]) -> Row[Any]:
+        if self._shaped:
+            shaped = list(row)
+            for place, convert in self._shaped:
+                if shaped[place] is not None:
+                    shaped[place] = convert(shaped[place])
+            row = tuple(shaped)
+        return cast("Row[Any]", self._row(row))
+
+
+@lru_cache(KEPT)
+def _prepared(statement: Executable, names: tuple[str, ...], dialect: Dialect) -> Prepared | None:
+    """``None`` for a statement whose text depends on its values: SQLAlchemy has to run that itself."""
+    if not isinstance(statement, (Select, UpdateBase)):
+        return None
+    compiled = statement.compile(dialect=dialect, column_keys=list(names))
+    depends = compiled.post_compile_params or compiled.insert_prefetch or compiled.update_prefetch
+    return None if depends else Prepared(cast("Select[Any] | UpdateBase", statement), compiled, dialect)
+
+
+def _row_class(names: Sequence[str]) -> Any:  # noqa: ANN401 - a class made of the columns' names
+    return namedtuple("Row", names, rename=True)  # pyright: ignore[reportUntypedNamedTuple]
+
+
+def _cursor(connection: Connection) -> Cursor:
+    return cast("Cursor", connection.connection.cursor())
+
+
+def _one(values: Values, name: str, fixed: Any, convert: _Convert | None) -> Any:  # noqa: ANN401
+    value = values.get(name, fixed)
+    return value if convert is None or value is None else convert(value)
+
+
+def _binding(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _shaping(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
