@@ -28,7 +28,14 @@ NEW = Call(
     started_at=NOW,
 )
 WITH_AN_AGENT = (Chapter.RINGING, Chapter.CONNECTING)
-IN_LINE = (Chapter.WAITING, Chapter.ANNOUNCING, Chapter.CONSENT, Chapter.THANKING, Chapter.RINGING)
+IN_LINE = (
+    Chapter.WAITING,
+    Chapter.CHOOSING,
+    Chapter.ANNOUNCING,
+    Chapter.CONSENT,
+    Chapter.THANKING,
+    Chapter.RINGING,
+)
 MOVES = ["enter", "consent", "offer", "back", "answer", "connect", "end"]
 RINGING = NEW.entered(NOW, 5).offered("anna", "o-1", NOW + timedelta(seconds=20))
 
@@ -47,6 +54,7 @@ def test_who_holds_a_place_and_who_may_be_offered(chapter: Chapter) -> None:
     assert call.in_line == (chapter in IN_LINE)
     assert call.may_be_offered == (chapter in IN_LINE and chapter is not Chapter.RINGING)
     people_say = {
+        Chapter.CHOOSING: "waiting",
         Chapter.ANNOUNCING: "waiting",
         Chapter.CONSENT: "waiting",
         Chapter.THANKING: "waiting",
