@@ -1,66 +1,54 @@
 """Brings waiting callers and free agents together: on events, never by polling.
 
-The decision is pure (``domain.waiting.matches``); carrying it out is one transaction that marks the call
-``ringing`` and the agent ``offered``, so that no agent gets two callers and no caller two agents. Then the
-call's own coroutine is called from its seat and rings the phone.
+The store tells which calls and agents a transaction wrote; these are read again, and the pairs that have
+become possible are carried out, all in one transaction: it marks the call ``ringing`` and the agent
+``offered``, each only if its row still allows it, so that no agent gets two callers and no caller two
+agents. Then the call's own coroutine is called from its seat and rings the phone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
-from ivr_engine.domain.agents import AgentState
-from ivr_engine.domain.events import AgentChanged, AgentOffered
-from ivr_engine.domain.waiting import Match, matches
-from ivr_engine.errors import ExternalError
+from ivr_engine.acd.seats import CalledSeat
+from ivr_engine.acd.standing import Standing, earliest
+from ivr_engine.domain.agents import TIME_UP, Agent, AgentState
+from ivr_engine.domain.calls import Call
+from ivr_engine.domain.events import AgentChanged, AgentOffered, WrappedUp
+from ivr_engine.domain.matching import Pair
+from ivr_engine.domain.routing import Strategy
+from ivr_engine.errors import ExternalError, Refused
 from ivr_engine.observability.rationed import Trouble
-from ivr_engine.ports import Clock, Store, Tx
-from ivr_engine.site.models import Site
+from ivr_engine.ports import Changes, Clock, Store, Tx
 from ivr_engine.site.now import SiteNow
 
 log = structlog.get_logger()
 
-STORE_PAUSE_S = 1.0
+STORE_PAUSE_S: Final = 1.0
 """Before another try when the store did not answer."""
 
+REREAD_S: Final = 2.0
+"""Agents who may have been changed by another engine on the same database are read again at most so often."""
 
-class CalledSeat:
-    """``ports.Seat``: whether an agent is reserved, and the cut of whatever is being said."""
+MANY: Final = 50
+"""Calls that are read all at once rather than one by one."""
 
-    def __init__(self) -> None:
-        self._called = False
-        self._cut: asyncio.Timeout | None = None
 
-    @property
-    def called(self) -> bool:
-        return self._called
+@dataclass(slots=True)
+class _News:
+    """What is to be read again. ``leaving``: callers who are called to look whether they leave."""
 
-    @asynccontextmanager
-    async def interrupting(self) -> AsyncGenerator[None]:
-        cut = asyncio.timeout(0 if self.called else None)
-        try:
-            async with cut:
-                self._cut = cut
-                yield
-        except TimeoutError:
-            if not cut.expired():
-                raise
-        finally:
-            self._cut = None
-
-    def heard(self) -> None:
-        self._called = False
-
-    def call(self) -> None:
-        """An agent is reserved for this seat's caller."""
-        self._called = True
-        if self._cut is not None:
-            self._cut.reschedule(asyncio.get_running_loop().time())
+    calls: set[str] = field(default_factory=set[str])
+    agents: set[str] = field(default_factory=set[str])
+    leaving: set[str] = field(default_factory=set[str])
+    every_agent: bool = False
 
 
 class Dispatcher:
@@ -73,37 +61,59 @@ class Dispatcher:
         self._new_id = new_id
         self._seats: dict[str, CalledSeat] = {}
         self._wake = asyncio.Event()
-        self._agents_left_over = True
+        self._news = _News()
+        self._standing: Standing | None = None
+        self._agents_read_at: datetime | None = None
         self._trouble = Trouble("matching.store_unavailable", "matching.works_again")
+        store.listen(self._stored)
+
+    # ── what happens ─────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
     def seat(self, call_id: str) -> Generator[CalledSeat]:
-        seat = self._seats.setdefault(call_id, CalledSeat())
+        self.hold(call_id)
         try:
-            yield seat
+            yield self._seats[call_id]
         finally:
             self.give_up(call_id)
 
     def hold(self, call_id: str) -> None:
         self._seats.setdefault(call_id, CalledSeat())
+        self._news.calls.add(call_id)
+        self._wake.set()
 
     def give_up(self, call_id: str) -> None:
         self._seats.pop(call_id, None)
+        self._news.calls.add(call_id)
+        self._wake.set()
 
     def caller_waits(self) -> None:
-        if self._agents_left_over:
-            self._wake.set()
+        self._wake.set()
 
     def agent_changed(self) -> None:
+        self._news.every_agent = True
         self._wake.set()
+
+    def look(self, queue: str | None) -> None:
+        standing = self._standing
+        if standing is not None:
+            self._news.leaving.update(standing.waiting_in(queue))
+        self._wake.set()
+
+    def _stored(self, changes: Changes) -> None:
+        self._news.agents |= changes.agents
+        self._news.calls |= changes.calls & self._seats.keys()
+        if changes.agents or self._news.calls:
+            self._wake.set()
+
+    # ── what follows ─────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
         while True:
-            next_free_at = await self._match()
-            await self._sleep_until(next_free_at)
+            await self._sleep_until(await self._match())
 
     async def _sleep_until(self, moment: datetime | None) -> None:
-        """Until something happens, or the first wrap-up is over."""
+        """Until something happens, or time itself changes something."""
         delay = None if moment is None else max(0.0, (moment - self._clock.now()).total_seconds())
         try:
             async with asyncio.timeout(delay):
@@ -112,45 +122,123 @@ class Dispatcher:
             pass
 
     async def _match(self) -> datetime | None:
-        """Reserve every pair there is; returns when the next wrap-up ends."""
+        """Reserve every pair that has become possible; returns when time changes something next."""
         self._wake.clear()
-        self._agents_left_over = True  # until this turn has told: who sits down meanwhile asks for another
+        news, self._news = self._news, _News()
         seated = frozenset(self._seats)
         try:
-            reserved, next_free_at, left_over = await self._store.run(lambda tx: self._reserve(tx, seated))
+            standing, reserved = await self._store.run(lambda tx: self._turn(tx, news, seated))
         except ExternalError as error:
+            self._standing = None
             self._trouble.met(error, meaning="no caller is offered until it is over")
             return self._clock.now() + timedelta(seconds=STORE_PAUSE_S)
+        except BaseException:
+            self._standing = None
+            raise
         self._trouble.over()
-        self._agents_left_over = left_over
-        for match in reserved:
-            self._call(match)
-        return next_free_at
+        self._standing = standing
+        for pair in reserved:
+            log.info("agent.offered", call=pair.call_id, agent=pair.agent)
+        for call_id in {pair.call_id for pair in reserved} | news.leaving:
+            seat = self._seats.get(call_id)
+            if seat is not None:
+                seat.call()
+        return earliest((standing.call_alarms, standing.agent_alarms, standing.queue_alarms))
 
-    def _call(self, match: Match) -> None:
-        log.info("agent.offered", call=match.call.id, agent=match.agent.name)
-        seat = self._seats.get(match.call.id)
-        if seat is not None:
-            seat.call()
+    def _turn(self, tx: Tx, news: _News, seated: frozenset[str]) -> tuple[Standing, list[Pair]]:
+        """One transaction. It may run twice: all it touched is in ``news`` by then, and read again."""
+        now = self._clock.now()
+        standing = self._standing
+        if standing is None or standing.site is not self._in_force.current.site:
+            standing = Standing(self._in_force.current.site, tx.queues.turns())
+            news.calls |= seated
+            self._read_agents(tx, standing, now)
+        elif news.every_agent and self._read_long_ago(now):
+            self._read_agents(tx, standing, now)
+        self._hear_alarms(standing, news, now)
+        for name in sorted(news.agents):
+            agent = tx.agents.get(name)
+            if agent is not None:
+                standing.agent(_settled(tx, agent, now), now)
+        for call in _rows(tx, news.calls & seated):
+            standing.call(call, now)
+        for call_id in news.calls - seated:
+            standing.gone(call_id)
+        reserved: list[Pair] = []
+        for pair in standing.board.pairs():
+            news.calls.add(pair.call_id)
+            news.agents.add(pair.agent)
+            if self._reserve(tx, standing, pair, now):
+                reserved.append(pair)
+        return standing, reserved
 
-    def _reserve(self, tx: Tx, seated: frozenset[str]) -> tuple[list[Match], datetime | None, bool]:
-        now, site = self._clock.now(), self._in_force.current.site
-        queues_of = site.queues_of()
-        agents = [a for a in tx.agents.all() if a.name in queues_of]
-        next_free_at = min((a.until for a in agents if a.until is not None and a.until > now), default=None)
-        free = [a for a in agents if a.is_free(now)]
-        if not free:
-            return [], next_free_at, False
-        waiting = [c for c in tx.calls.open() if c.id in seated]
-        found = matches(waiting, free, queues_of, now)
-        for match in found:
-            self._write(tx, match, site, now)
-        return found, next_free_at, len(found) < len(free)
+    def _read_long_ago(self, now: datetime) -> bool:
+        return self._agents_read_at is None or now - self._agents_read_at >= timedelta(seconds=REREAD_S)
 
-    def _write(self, tx: Tx, match: Match, site: Site, now: datetime) -> None:
-        call, agent = match.call, match.agent
-        ends_at = now + timedelta(seconds=site.queues[call.queue].ring_time)
-        tx.calls.save(call.offered(agent.name, self._new_id(), ends_at))
-        tx.agents.save(agent.offered(call.id, now))
+    def _read_agents(self, tx: Tx, standing: Standing, now: datetime) -> None:
+        self._agents_read_at = now
+        for agent in tx.agents.all():
+            if not standing.knows(agent):
+                standing.agent(_settled(tx, agent, now), now)
+
+    def _hear_alarms(self, standing: Standing, news: _News, now: datetime) -> None:
+        news.agents |= standing.agent_alarms.due(now)
+        due = standing.call_alarms.due(now)
+        news.calls |= due
+        news.leaving |= due
+        for queue in standing.queue_alarms.due(now):
+            news.leaving |= set(standing.waiting_in(queue))
+
+    def _reserve(self, tx: Tx, standing: Standing, pair: Pair, now: datetime) -> bool:
+        """Write it, unless somebody was quicker: then what stands is put right."""
+        call, agent = _row(tx, pair.call_id), tx.agents.get(pair.agent)
+        if call is None or agent is None or not standing.is_as(call, agent, now):
+            _put_right(standing, pair, call, agent, now)
+            return False
+        queue = standing.site.queues[call.queue]
+        call = call.offered(agent.name, self._new_id(), now + timedelta(seconds=queue.ring_time))
+        agent = agent.offered(call.id, now, call.queue)
+        tx.calls.save(call)
+        tx.agents.save(agent)
+        if queue.strategy is Strategy.ROUND_ROBIN:
+            tx.queues.keep_turn(call.queue, agent.name)
+            standing.board.turn(call.queue, list(standing.site.agents).index(agent.name))
         tx.events.add(now, call.id, AgentOffered(agent.name))
         tx.events.add(now, None, AgentChanged(agent.name, AgentState.OFFERED))
+        _put_right(standing, pair, call, agent, now)
+        return True
+
+
+def _put_right(standing: Standing, pair: Pair, call: Call | None, agent: Agent | None, now: datetime) -> None:
+    if call is None:
+        standing.gone(pair.call_id)
+    else:
+        standing.call(call, now)
+    if agent is None:
+        standing.board.set_busy(pair.agent)
+    else:
+        standing.agent(agent, now)
+
+
+def _settled(tx: Tx, agent: Agent, now: datetime) -> Agent:
+    """A wrap-up whose time is up is over: that is stored when it is."""
+    settled = agent.settled(now)
+    if settled is not agent:
+        tx.agents.save(settled)
+        tx.events.add(now, agent.last_call_id, WrappedUp(agent.name, TIME_UP))
+        tx.events.add(now, None, AgentChanged(agent.name, settled.state, settled.reason))
+    return settled
+
+
+def _rows(tx: Tx, call_ids: Set[str]) -> list[Call]:
+    if len(call_ids) > MANY:
+        return [call for call in tx.calls.open() if call.id in call_ids]
+    found = (_row(tx, call_id) for call_id in sorted(call_ids))
+    return [call for call in found if call is not None]
+
+
+def _row(tx: Tx, call_id: str) -> Call | None:
+    try:
+        return tx.calls.get(call_id)
+    except Refused:
+        return None

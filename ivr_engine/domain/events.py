@@ -332,6 +332,22 @@ class AgentChanged:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WrappedUp:
+    """The wrap-up of a contact is over; ``reason`` as configured, ``time_up``, or none given."""
+
+    agent: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSwitched:
+    """By the emergency switch; ``queue`` empty: all of them. ``prompt`` is said, ``None``: open again."""
+
+    queue: str
+    prompt: str | None
+
+
 Happening = (
     CallStarted
     | NodeReached
@@ -381,6 +397,8 @@ Happening = (
     | CallFellBack
     | CallFinished
     | AgentChanged
+    | WrappedUp
+    | QueueSwitched
 )
 
 

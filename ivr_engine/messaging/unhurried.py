@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from ivr_engine.ports import Store, Tx
+from ivr_engine.ports import Changes, Store, Tx
 
 T = TypeVar("T")
 
@@ -32,6 +32,9 @@ class Unhurried:
             # Counted from the loop's zero, so that everybody's ticks are the same.
             await asyncio.sleep(self._tick_s - asyncio.get_running_loop().time() % self._tick_s)
         return await self._store.run(transaction)
+
+    def listen(self, heard: Callable[[Changes], None]) -> None:
+        self._store.listen(heard)
 
     async def check(self) -> None:
         await self._store.check()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from ivr_engine.ports import Store, Tx
+from ivr_engine.ports import Changes, Store, Tx
 
 T = TypeVar("T")
 
@@ -42,6 +42,9 @@ class LagStore:
             del self._under_way[me]
             self._last_at = loop.time()
             self._last_s = self._last_at - began
+
+    def listen(self, heard: Callable[[Changes], None]) -> None:
+        self._store.listen(heard)
 
     async def check(self) -> None:
         await self._store.check()

@@ -37,7 +37,7 @@ from ivr_engine.domain.events import (
 )
 from ivr_engine.domain.wait_watch import Accuracy, Of, QueueReport
 from ivr_engine.errors import ExternalError
-from ivr_engine.ports import Clock, Store, Tx
+from ivr_engine.ports import Changes, Clock, Store, Tx
 
 T = TypeVar("T")
 
@@ -312,6 +312,9 @@ class TimedStore:
             return await self._store.run(transaction)
         finally:
             self._latency.observe(time.perf_counter() - began)
+
+    def listen(self, heard: Callable[[Changes], None]) -> None:
+        self._store.listen(heard)
 
     async def check(self) -> None:
         await self._store.check()

@@ -48,7 +48,7 @@ from ivr_engine.ports.sms import (
     WebhookRequest,
 )
 from ivr_engine.ports.speech import Prompts, Speech
-from ivr_engine.ports.store import Store, Tx
+from ivr_engine.ports.store import Changes, Store, Tx
 from ivr_engine.ports.telephony import Arrival, PhoneAccount, Snapshot, Telephony
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "Arrival",
     "Callers",
     "Calls",
+    "Changes",
     "Clock",
     "Consents",
     "DialResult",

@@ -11,7 +11,7 @@ class Seat(Protocol):
 
     @property
     def called(self) -> bool:
-        """An agent has been reserved: the call's row says who."""
+        """An agent has been reserved (the call's row says who), or the caller may have to leave the line."""
         ...
 
     def heard(self) -> None:
@@ -19,7 +19,7 @@ class Seat(Protocol):
         ...
 
     def interrupting(self) -> AbstractAsyncContextManager[None]:
-        """Its body is left, quietly, the moment an agent is reserved."""
+        """Its body is left, quietly, the moment the caller is called."""
         ...
 
 
@@ -43,5 +43,9 @@ class Line(Protocol):
         ...
 
     def agent_changed(self) -> None:
-        """An agent may have become free."""
+        """Agents may have been changed by other engines. Of what this one writes the store tells."""
+        ...
+
+    def look(self, queue: str | None) -> None:
+        """Call everybody who waits in that queue (``None``: in any): they may have to leave."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ivr_engine.ports.records import (
@@ -20,6 +21,14 @@ from ivr_engine.ports.records import (
 )
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a transaction wrote that concerns who is offered to whom: calls by id, agents by name."""
+
+    calls: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
 
 
 class Tx(Protocol):
@@ -58,6 +67,11 @@ class Store(Protocol):
         Once started it runs to its end, also when the caller is cancelled. What ``transaction``
         raises is raised here and nothing is written. ``ExternalError`` when the store is not there.
         """
+        ...
+
+    def listen(self, heard: Callable[[Changes], None]) -> None:
+        """Tell ``heard``, after each commit that changed something, in the event loop of whoever asked for
+        the transaction, and before they have its result. Not what other engines write."""
         ...
 
     async def check(self) -> None:

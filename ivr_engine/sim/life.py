@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from ivr_engine.ports import Store, Tx
+from ivr_engine.ports import Changes, Store, Tx
 from ivr_engine.sim.clock import chance
 
 T = TypeVar("T")
@@ -75,6 +75,10 @@ class MortalStore:
         await asyncio.sleep(chance().uniform(*COMMIT_S))
         self._life.step("after commit")
         return result
+
+    def listen(self, heard: Callable[[Changes], None]) -> None:
+        """The dead hear nothing."""
+        self._store.listen(lambda changes: None if self._life.dead.is_set() else heard(changes))
 
     async def check(self) -> None:
         self._life.step("check")

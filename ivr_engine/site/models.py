@@ -16,6 +16,7 @@ from pydantic import Field
 from ivr_engine.domain.agents import Capacity
 from ivr_engine.domain.consent import OfferRules
 from ivr_engine.domain.dialling import NotDialled, why_not_dialled
+from ivr_engine.domain.leaving import Limits as LeaveLimits
 from ivr_engine.domain.overload import Limits
 from ivr_engine.domain.routing import OverflowStep, Profile, QueueRules, Strategy
 from ivr_engine.domain.schedules import opening
@@ -297,6 +298,20 @@ class Site(Settings):
     def serving(self, queue: str) -> list[str]:
         """The agents whose own queue it is."""
         return [name for name, agent in self.agents.items() if queue in agent.queues]
+
+    def able_to_serve(self, queue: str) -> list[str]:
+        """The agents whose own queue it is, and those who help after a while."""
+        own = self.queues.get(queue)
+        queues = {queue}.union(*(step.queues for step in own.overflow)) if own else {queue}
+        return [name for name, agent in self.agents.items() if agent.queues & queues]
+
+    def leave_limits(self, queue: str) -> LeaveLimits:
+        """When callers leave the line without an agent."""
+        own = self.queue(queue)
+        return LeaveLimits(
+            maximum_wait_s=own.maximum_wait.after if own.maximum_wait else None,
+            no_agents_s=own.no_agents.after if own.no_agents else None,
+        )
 
     def entrance(self, number: str, access: str | None = None) -> Number | None:
         """Where a call leads: by its access point, else by the number dialled."""

@@ -11,6 +11,7 @@ from sqlalchemy import Row, bindparam, func, select
 from ivr_engine.domain.agents import Agent, AgentState, Session
 from ivr_engine.ports import Presence
 from ivr_engine.store.connection import Statements, changed
+from ivr_engine.store.noted import Noted
 from ivr_engine.store.tables import agents
 
 _c: Final = agents.c
@@ -30,10 +31,11 @@ class AgentTable:
     """``ports.Agents``. Of an agent that this transaction read (and so locked) only what changed is written
     back."""
 
-    __slots__ = ("_db", "_locked")
+    __slots__ = ("_db", "_locked", "_noted")
 
-    def __init__(self, db: Statements) -> None:
+    def __init__(self, db: Statements, noted: Noted) -> None:
         self._db = db
+        self._noted = noted
         self._locked: dict[str, Agent] = {}
 
     def get(self, name: str) -> Agent | None:
@@ -48,6 +50,7 @@ class AgentTable:
         values = changed(_values(self._db, agent), before and _values(self._db, before))
         if values and not self._db.write(_UPDATE, {"key": agent.name, **values}):
             self._db.write(_INSERT, {"name": agent.name, **_values(self._db, agent)})
+        self._noted.agent(agent.name)
         self._locked[agent.name] = agent
 
     def all(self) -> list[Agent]:

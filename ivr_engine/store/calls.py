@@ -16,6 +16,7 @@ from ivr_engine.domain.talk import Talk
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 from ivr_engine.store.connection import Statements, changed
+from ivr_engine.store.noted import Noted
 from ivr_engine.store.tables import IS_OPEN, calls
 
 _c: Final = calls.c
@@ -79,10 +80,11 @@ class CallTable:
     """``ports.Calls``. Of a call that this transaction read (and so locked) only what changed is
     written back."""
 
-    __slots__ = ("_db", "_locked")
+    __slots__ = ("_db", "_locked", "_noted")
 
-    def __init__(self, db: Statements) -> None:
+    def __init__(self, db: Statements, noted: Noted) -> None:
         self._db = db
+        self._noted = noted
         self._locked: dict[str, Call] = {}
 
     def get(self, call_id: str) -> Call:
@@ -100,6 +102,7 @@ class CallTable:
 
     def add(self, call: Call) -> None:
         self._db.write(_INSERT, {"id": call.id, **_values(call)})
+        self._noted.call(None, call)
         self._remembered(call)
 
     def save(self, call: Call) -> None:
@@ -107,6 +110,7 @@ class CallTable:
         values = changed(_values(call), before and _values(before))
         if values and not self._db.write(_UPDATE, {"key": call.id, **values}):
             raise Refused(f"no call {call.id}", missing=True)
+        self._noted.call(before, call)
         self._remembered(call)
 
     def open(self, *, queue: str | None = None) -> list[Call]:

@@ -288,13 +288,14 @@ class PostgresRunner:
 
 def _run(function: Function, statements: Statements) -> Outcome:
     try:
-        value = function(Transaction(statements))
+        transaction = Transaction(statements)
+        value = function(transaction)
         if statements.failure is not None:
             raise statements.failure
         statements.write_later()
     except BaseException as error:
         return Broken(error)
-    return Done(value)
+    return Done(value, transaction.noted.changes)
 
 
 def _may_run_again(failure: Exception) -> None:

@@ -16,11 +16,12 @@ import structlog
 from sqlalchemy import Engine, bindparam, select
 
 from ivr_engine.errors import ExternalError, Unreachable
-from ivr_engine.ports import Tx
+from ivr_engine.ports import Changes, Tx
 from ivr_engine.store import database, postgresql
 from ivr_engine.store.failures import STORE_ERRORS, translated
+from ivr_engine.store.noted import Listeners
 from ivr_engine.store.tables import checks
-from ivr_engine.store.transaction import Broken, Function, Outcome, Runner, Transaction
+from ivr_engine.store.transaction import Broken, Done, Function, Outcome, Runner, Transaction
 from ivr_engine.store.upgrade import create, migrate
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ class ThreadedStore:
         self._marks = itertools.count(1)
         self._not_before = 0.0
         self._last_askers = frozenset[int]()
+        self._listeners = Listeners()
         self._threads = [
             threading.Thread(target=self._work, name=f"store-{number}", daemon=True)
             for number in range(threads)
@@ -96,6 +98,9 @@ class ThreadedStore:
         future: asyncio.Future[T] = loop.create_future()
         self._jobs.put(_Job(transaction, loop, future, id(asyncio.current_task())))
         return await future
+
+    def listen(self, heard: Callable[[Changes], None]) -> None:
+        self._listeners.add(heard)
 
     async def check(self) -> None:
         try:
@@ -137,11 +142,28 @@ class ThreadedStore:
                 outcomes = runner.run([job.function for job in jobs])
                 self._not_before = time.monotonic() + GATHER_S
                 self._last_askers = frozenset(job.asker for job in jobs)
-                _deliver(jobs, outcomes)
+                self._deliver(jobs, outcomes)
         try:
             runner.close()
         finally:
             _call(stop.loop, _settle, stop.stopped)
+
+    def _deliver(self, jobs: Sequence[_Job], outcomes: Sequence[Outcome]) -> None:
+        """One wake-up of the event loop for the whole group."""
+        for loop in {job.loop for job in jobs}:
+            mine = [
+                (job.future, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if job.loop is loop
+            ]
+            _call(loop, self._settle_all, mine)
+
+    def _settle_all(self, results: Sequence[tuple[asyncio.Future[Any], Outcome]]) -> None:
+        for future, outcome in results:
+            if isinstance(outcome, Broken):
+                _fail(future, outcome.error)
+                continue
+            self._listeners.tell(outcome.changes)
+            if not future.done():
+                future.set_result(outcome.value)
 
     def _next_group(self) -> tuple[list[_Job], _Stop | None]:
         """Waits for one, then takes what else is there."""
@@ -174,11 +196,17 @@ class InlineStore:
         self._runner = runner
         self._closed = False
         self._marks = itertools.count(1)
+        self._listeners = Listeners()
+
+    def listen(self, heard: Callable[[Changes], None]) -> None:
+        self._listeners.add(heard)
 
     async def run(self, transaction: Callable[[Tx], T]) -> T:
         if self._closed:
             raise ExternalError(f"{self._place} is closed")
         [outcome] = self._runner.run([transaction])
+        if isinstance(outcome, Done):
+            self._listeners.tell(outcome.changes)
         # Others run meanwhile, and a cancelled caller learns of it here, as with threads.
         await asyncio.sleep(0)
         if isinstance(outcome, Broken):
@@ -252,29 +280,12 @@ def write_and_read(number: int) -> Callable[[Tx], None]:
     return transaction
 
 
-def _deliver(jobs: Sequence[_Job], outcomes: Sequence[Outcome]) -> None:
-    """One wake-up of the event loop for the whole group."""
-    for loop in {job.loop for job in jobs}:
-        mine = [
-            (job.future, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if job.loop is loop
-        ]
-        _call(loop, _settle_all, mine)
-
-
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
     try:
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:
         # The loop was closed without waiting for the store; what was committed stays committed.
         _log.warning("store.result_unheard")
-
-
-def _settle_all(results: Sequence[tuple[asyncio.Future[Any], Outcome]]) -> None:
-    for future, outcome in results:
-        if isinstance(outcome, Broken):
-            _fail(future, outcome.error)
-        elif not future.done():
-            future.set_result(outcome.value)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from ivr_engine.ports import Tx
+from ivr_engine.ports import Changes, Tx
 from ivr_engine.store.agents import AgentTable
 from ivr_engine.store.callers import CallerTable
 from ivr_engine.store.calls import CallTable
@@ -18,6 +18,7 @@ from ivr_engine.store.engines import EngineTable
 from ivr_engine.store.events import EventTable
 from ivr_engine.store.failures import STORE_ERRORS, translated
 from ivr_engine.store.messages import MessageTable
+from ivr_engine.store.noted import NOTHING, Noted
 from ivr_engine.store.queues import QueueTable
 from ivr_engine.store.tickets import TicketTable
 from ivr_engine.store.voicemails import VoicemailTable
@@ -37,6 +38,7 @@ class Transaction:
         "engines",
         "events",
         "messages",
+        "noted",
         "queues",
         "statements",
         "tickets",
@@ -46,10 +48,11 @@ class Transaction:
 
     def __init__(self, statements: Statements) -> None:
         self.statements = statements
-        self.calls = CallTable(statements)
+        self.noted = noted = Noted()
+        self.calls = CallTable(statements, noted)
         self.callers = CallerTable(statements)
         self.messages = MessageTable(statements)
-        self.agents = AgentTable(statements)
+        self.agents = AgentTable(statements, noted)
         self.tickets = TicketTable(statements)
         self.consents = ConsentTable(statements)
         self.events = EventTable(statements)
@@ -64,6 +67,7 @@ class Done:
     """Committed; ``value`` is what the function returned."""
 
     value: Any
+    changes: Changes = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,8 @@ class Runner:
     def _one(self, connection: Connection, function: Function, later: Later) -> Outcome:
         statements = Statements(connection, self._place, later=later)
         try:
-            value = function(Transaction(statements))
+            transaction = Transaction(statements)
+            value = function(transaction)
             if statements.failure is not None:
                 raise statements.failure
         except BaseException as error:
@@ -145,7 +150,7 @@ class Runner:
             return Broken(error)  # it only looked: there is nothing to undo, for it or its neighbours
         finally:
             statements.close()
-        return Done(value)
+        return Done(value, transaction.noted.changes)
 
     def _undo(self, connection: Connection) -> None:
         try:

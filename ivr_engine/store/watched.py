@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import structlog
 
 from ivr_engine.errors import ExternalError
-from ivr_engine.ports import Store, Tx
+from ivr_engine.ports import Changes, Store, Tx
 from ivr_engine.store.failures import Conflict
 
 T = TypeVar("T")
@@ -36,6 +36,9 @@ class WatchedStore:
         except ExternalError as error:
             self._is_lost(error)
             raise
+
+    def listen(self, heard: Callable[[Changes], None]) -> None:
+        self._store.listen(heard)
 
     async def check(self) -> None:
         try:

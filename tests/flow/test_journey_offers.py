@@ -15,7 +15,7 @@ from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.consent import WaitTimeSmsStatus
 from ivr_engine.domain.events import OfferMissed
-from ivr_engine.ports import Store, Tx
+from ivr_engine.ports import Changes, Store, Tx
 from ivr_engine.sim.people import (
     Behaviour,
     answers,
@@ -208,6 +208,9 @@ class SlowStore:
             act()
         self.meanwhile.clear()
         return result
+
+    def listen(self, heard: Callable[[Changes], None]) -> None:
+        self._store.listen(heard)
 
     async def check(self) -> None: ...
 

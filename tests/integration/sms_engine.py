@@ -23,7 +23,7 @@ from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaPolicy, MediaStorer
 from ivr_engine.messaging.outbox import Outbox, OutboxLimits
 from ivr_engine.messaging.reconcile import ReconcilePolicy, Reconciliation
-from ivr_engine.ports import SendResult, Store, Tx
+from ivr_engine.ports import Changes, SendResult, Store, Tx
 from ivr_engine.sms.simulator import Simulator, SimulatorAccount
 from ivr_engine.store import connect
 from ivr_engine.web.server import serve
@@ -85,6 +85,9 @@ class DoomedStore:
         if name and _did_something(result):
             self._fate.at(f"{name}.after")
         return result
+
+    def listen(self, heard: Callable[[Changes], None]) -> None:
+        self._store.listen(heard)
 
     async def check(self) -> None:
         await self._store.check()

@@ -1,16 +1,14 @@
-"""The waiting line, and who is offered to whom."""
+"""The waiting line: who is offered to whom is tried in ``test_domain_matching``."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call, Chapter
-from ivr_engine.domain.waiting import line, matches
+from ivr_engine.domain.waiting import line
 
 NOW = datetime(2025, 1, 6, 8, tzinfo=UTC)
 
@@ -32,10 +30,6 @@ def call(number: int, chapter: Chapter = Chapter.WAITING, **changes: object) -> 
     return Call(**(values | changes))  # type: ignore[arg-type]
 
 
-def agent(name: str, idle_s: int, state: AgentState = AgentState.AVAILABLE) -> Agent:
-    return Agent(name=name, state=state, since=NOW - timedelta(seconds=idle_s))
-
-
 QUEUES = ("support", "sales")
 
 
@@ -51,13 +45,6 @@ def many_calls(draw: st.DrawFn) -> list[Call]:
         )
         for number in numbers
     ]
-
-
-@st.composite
-def staff_and_queues(draw: st.DrawFn) -> tuple[list[Agent], dict[str, frozenset[str]]]:
-    idle = draw(st.lists(st.integers(0, 100), max_size=12))
-    agents = [agent(f"a{n}", s, draw(st.sampled_from(list(AgentState)))) for n, s in enumerate(idle)]
-    return agents, {a.name: draw(st.frozensets(st.sampled_from(QUEUES))) for a in agents}
 
 
 def test_first_come_first_served_and_priority_before_that() -> None:
@@ -85,52 +72,3 @@ def test_at_the_same_moment_the_order_is_still_one() -> None:
 def test_everybody_in_line_stands_in_one_line(every: list[Call]) -> None:
     standing = [c.id for queue in QUEUES for c in line(every, queue)]
     assert sorted(standing) == sorted(c.id for c in every if c.in_line)
-
-
-@given(many_calls(), staff_and_queues(), st.randoms(use_true_random=False))
-def test_nobody_gets_two_and_nobody_is_overtaken(
-    every: list[Call], people: tuple[list[Agent], dict[str, frozenset[str]]], dice: Random
-) -> None:
-    staff, queues_of = people
-    found = matches(every, staff, queues_of, NOW)
-    assert len({m.call.id for m in found}) == len(found)
-    assert len({m.agent.name for m in found}) == len(found)
-    matched = {m.call.id for m in found}
-    used = {m.agent.name for m in found}
-    for match in found:
-        assert match.call.may_be_offered
-        assert match.agent.is_free(NOW)
-        assert match.call.queue in queues_of[match.agent.name]
-    for queue in QUEUES:
-        waiting = [c for c in line(every, queue) if c.may_be_offered]
-        served = [c.id in matched for c in waiting]
-        assert served == sorted(served, reverse=True), "whoever is served stood before who is not"
-        if not all(served):
-            idle = [a for a in staff if a.is_free(NOW) and a.name not in used]
-            assert not [a for a in idle if queue in queues_of[a.name]], "an agent is left idle"
-
-    shuffled_calls, shuffled_staff = list(every), list(staff)
-    dice.shuffle(shuffled_calls)
-    dice.shuffle(shuffled_staff)
-    again = matches(shuffled_calls, shuffled_staff, queues_of, NOW)
-    assert [(m.call.id, m.agent.name) for m in again] == [(m.call.id, m.agent.name) for m in found]
-
-
-def test_the_agent_longest_idle_comes_first() -> None:
-    staff = [agent("new", 5), agent("old", 500), agent("busy", 900, AgentState.ON_CONTACT)]
-    queues = {name: frozenset({"support"}) for name in ("new", "old", "busy")}
-    found = matches([call(1), call(2), call(3)], staff, queues, NOW)
-    assert [(m.call.id, m.agent.name) for m in found] == [("c1", "old"), ("c2", "new")]
-
-
-def test_an_agent_without_the_queue_is_not_used() -> None:
-    staff = [agent("anna", 5), agent("nobody", 50)]
-    found = matches([call(1)], staff, {"anna": frozenset({"support"})}, NOW)
-    assert [m.agent.name for m in found] == ["anna"]
-
-
-def test_wrap_up_that_is_over_counts_as_free() -> None:
-    over = Agent(name="anna", state=AgentState.WRAP_UP, since=NOW - timedelta(seconds=60), until=NOW)
-    queues = {"anna": frozenset({"support"})}
-    assert len(matches([call(1)], [over], queues, NOW)) == 1
-    assert matches([call(1)], [over], queues, NOW - timedelta(seconds=1)) == []

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ivr_engine.errors import ExternalError, OutcomeUnknown, Refused, Unreachable
-from ivr_engine.ports import Tx
+from ivr_engine.ports import Changes, Tx
 from ivr_engine.sim import clock
 from ivr_engine.store import WatchedStore, connect
 from ivr_engine.store.failures import Conflict
@@ -33,6 +33,9 @@ class FaultyStore:
         if self.fault is not None and self.read_too:
             raise self.fault
         return await self._store.run(transaction)
+
+    def listen(self, heard: Callable[[Changes], None]) -> None:
+        self._store.listen(heard)
 
     async def check(self) -> None:
         if self.fault is not None:
