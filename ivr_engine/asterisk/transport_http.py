@@ -56,7 +56,12 @@ class HttpTransport:
 
     async def __aenter__(self) -> HttpTransport:
         headers = authorization(self._settings.user, self._settings.password)
-        self._pool.session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
+        self._pool.session = aiohttp.ClientSession(
+            headers=headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),  # each request has its own deadline
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -4,6 +4,7 @@ wherever logged."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -37,7 +38,7 @@ def to_e164(raw: str, home_country: str) -> str | None:
     raw = raw.strip()
     if raw.lower() in _HIDDEN or len(raw) > 32:
         return None
-    number = _valid(raw, home_country)
+    number = _valid(raw, None if raw.startswith("+") else home_country)
     return number and phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -71,6 +72,13 @@ def receiver(number: str | None, *, opted_out: bool = False) -> Receiver:
     """What the consent rules need to know of a ``shown_caller`` (``None``: hidden)."""
     if number is None:
         return Receiver(hidden=True, country=None, can_receive_sms=False)
+    known = _receiver(number)
+    return replace(known, opted_out=True) if opted_out and known.valid else known
+
+
+@lru_cache(maxsize=2048)
+def _receiver(number: str) -> Receiver:
+    """Remembered likewise: each round of announcements asks."""
     parsed = _valid(number)
     if parsed is None:
         return Receiver(hidden=False, valid=False, country=None, can_receive_sms=False)
@@ -78,7 +86,6 @@ def receiver(number: str | None, *, opted_out: bool = False) -> Receiver:
         hidden=False,
         country=phonenumbers.region_code_for_number(parsed),
         can_receive_sms=phonenumbers.number_type(parsed) not in _FIXED,
-        opted_out=opted_out,
     )
 
 
