@@ -66,9 +66,10 @@ async def measure(folders: Folders) -> tuple[float, float, int]:
             await asyncio.sleep(LOOK_S)
             latest = max(latest, time.perf_counter() - began - LOOK_S)
 
+    voice = Voice()
     watching = asyncio.create_task(watch())
     began = time.perf_counter()
-    made: Made = await asyncio.to_thread(make, folders, Voice())
+    made: Made = await asyncio.to_thread(make, folders, lambda _site: voice)
     seconds = time.perf_counter() - began
     over.set()
     await watching

@@ -49,9 +49,8 @@ from ivr_engine.observability.service_manager import STOPPING, ServiceManager
 from ivr_engine.ports import SmsProvider, Speech, Store
 from ivr_engine.settings import Settings
 from ivr_engine.site import drawing
-from ivr_engine.site.loader import load
-from ivr_engine.site.models import Site
-from ivr_engine.site.reload import Folders, Made, Reloader, make
+from ivr_engine.site.models import Site, SpeechSettings
+from ivr_engine.site.reload import Folders, Made, Reloader, Voice, make_first
 from ivr_engine.sms import twilio, twilio_account
 from ivr_engine.sms.simulator import Simulator, SimulatorAccount
 from ivr_engine.speech.espeak import Espeak
@@ -107,7 +106,7 @@ class Loaded:
     """What is read and made before the first call: blocking work, done in a thread."""
 
     made: Made
-    speech: Speech
+    voice: Voice
     store: WatchedStore
 
 
@@ -140,9 +139,21 @@ def _spare_garbage_collector() -> None:
 def _load(settings: Settings) -> Loaded:
     settings.state.mkdir(parents=True, exist_ok=True)
     settings.state.chmod(0o700)
-    speech = speech_of(load(settings.config))
-    made = make(_folders(settings), speech, _say_progress)
-    return Loaded(made, speech, WatchedStore(connect(settings.store_url)))
+    voice = SiteVoice()
+    made = make_first(_folders(settings), voice, _say_progress)
+    return Loaded(made, voice, WatchedStore(connect(settings.store_url)))
+
+
+class SiteVoice:
+    """``site.reload.Voice``: made anew only when its settings have changed."""
+
+    def __init__(self) -> None:
+        self._made: tuple[SpeechSettings, Speech] | None = None
+
+    def __call__(self, site: Site) -> Speech:
+        if self._made is None or self._made[0] != site.speech:
+            self._made = site.speech, speech_of(site)
+        return self._made[1]
 
 
 def speech_of(site: Site) -> Speech:
@@ -175,7 +186,7 @@ class _Engine:
         self._services = Services()
         self._reloader = Reloader(
             _folders(settings),
-            loaded.speech,
+            loaded.voice,
             self._clock,
             loaded.made,
             self._site_changed,
@@ -184,7 +195,7 @@ class _Engine:
         self._page = MetricsPage(metrics, store, self._clock, lambda: self._site.queues)
         self._stop = asyncio.Event()
         self._exit_code = 0
-        self._provider = sms_provider(settings, loaded.made.site, store)
+        self._provider = sms_provider(settings, lambda: self._site, store)
         self._telephony = _telephony(settings)
         self._trunks = _trunk_watch(settings, self._clock)
         metrics.follow_trunks(self._trunks.up)
@@ -308,7 +319,7 @@ class _Engine:
             store=self._store,
             provider=self._provider,
             clock=self._clock,
-            rules=self._rules(),
+            rules=self._rules,
             stored=lambda _message: self._media.wake(),
         )
 
@@ -349,7 +360,7 @@ class _Engine:
             store=self._store,
             clock=self._clock,
             providers={self._provider.name: self._provider},
-            rules={self._provider.name: self._rules()},
+            rules={self._provider.name: self._rules},
             public_url=self._settings.public_url,
             stored=lambda _message: self._media.wake(),
         )
@@ -459,17 +470,17 @@ def _telephony(settings: Settings) -> AriTelephony:
     )
 
 
-def sms_provider(settings: Settings, site: Site, store: Store) -> SmsProvider:
+def sms_provider(settings: Settings, site: Callable[[], Site], store: Store) -> SmsProvider:
     """Raises ``ConfigError`` naming the variable that is missing or wrong."""
-    if site.sms.provider == twilio.NAME:
+    if site().sms.provider == twilio.NAME:
         return _twilio(settings, site, store)
     secret = settings.simulator_secret or keys.secret(settings.state, "simulator_secret")
     hide(secret)
     return Simulator(SimulatorAccount(url=settings.simulator_url, secret=secret))
 
 
-def _twilio(settings: Settings, site: Site, store: Store) -> twilio.Twilio:
-    account = twilio_account.account_from_environ(settings.twilio, numbers=(site.sms.sender,))
+def _twilio(settings: Settings, site: Callable[[], Site], store: Store) -> twilio.Twilio:
+    account = twilio_account.account_from_environ(settings.twilio)
     hide(account.auth_token)
     hide(account.password)
     for problem in twilio_account.problems(settings.twilio, settings.public_url):
@@ -479,7 +490,7 @@ def _twilio(settings: Settings, site: Site, store: Store) -> twilio.Twilio:
         found = await store.run(lambda tx: tx.messages.by_provider_id(twilio.NAME, provider_id))
         return found.id if found else None
 
-    return twilio.Twilio(account, owner_of=owner_of)
+    return twilio.Twilio(account, numbers=lambda: (site().sms.sender,), owner_of=owner_of)
 
 
 def _api_token(settings: Settings) -> str:

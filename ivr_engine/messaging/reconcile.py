@@ -51,7 +51,7 @@ class Reconciliation:
         store: Store,
         provider: ReceivedList,
         clock: Clock,
-        rules: InboundRules,
+        rules: Callable[[], InboundRules],
         stored: Callable[[Message], None],
         policy: ReconcilePolicy | None = None,
     ) -> None:
@@ -104,8 +104,8 @@ class Reconciliation:
 
     async def _take(self, listed: Sequence[InboundSms]) -> int:
         def write(tx: Tx) -> list[Message]:
-            now = self._clock.now()
-            stored = (received(tx, sms, self._rules, now) for sms in listed)
+            now, rules = self._clock.now(), self._rules()
+            stored = (received(tx, sms, rules, now) for sms in listed)
             return [message for message in stored if message is not None]
 
         new = await self._store.run(write)

@@ -152,6 +152,15 @@ class History:
             raise _unusable(self._config, error) from error
         return changed
 
+    def write_to(self, version: Version, config: Path, prompts: Path) -> None:
+        """That version's files into other, empty folders."""
+        elsewhere = History(self._folder, config, prompts)
+        try:
+            for name, content in self.contents(version).items():
+                _write(elsewhere._place(name), content)
+        except OSError as error:
+            raise _unusable(config, error) from error
+
     def contents(self, version: Version) -> dict[str, bytes]:
         try:
             return {name: self._content(kept).read_bytes() for name, kept in version.files.items()}

@@ -8,8 +8,9 @@ force as it is. A running call reads the new one with its next step.
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ import structlog
 from ivr_engine.errors import ConfigError, ConfigErrors, ExternalError, IvrError, in_words
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock, Speech
-from ivr_engine.site.files import Look, look
+from ivr_engine.site.files import CONFIG, PROMPTS, Look, look
 from ivr_engine.site.history import History
 from ivr_engine.site.loader import read_site
 from ivr_engine.site.models import Site
@@ -30,9 +31,12 @@ LOOK_EVERY_S: Final = 1.0
 TRY_AGAIN_S: Final = 15.0
 """Between two tries while the disk or the speech engine fails."""
 
-NEEDS_RESTART: Final = (("sms",), ("country",), ("speech",))
-"""Held by parts that are made once: the SMS provider, what becomes of texts that come in, and the speech
-engine."""
+NEEDS_RESTART: Final = (("sms", "provider"), ("speech", "program"))
+"""Texts under way are the provider's who took them. And whoever may write settings, in the portal for
+instance, does not at once say which program runs."""
+
+Voice = Callable[[Site], Speech]
+"""What speaks the texts of a site."""
 
 log = structlog.get_logger()
 
@@ -49,11 +53,14 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One configuration, read and rendered; ``seen``: the files it was made of."""
+    """One configuration, read and rendered; ``seen``: the files it was made of. Of a start with files that
+    are wrong: ``problems`` with them, and the ``version`` of the history that is in force instead."""
 
     site: Site
     prompts: PromptBook
     seen: Look
+    version: int | None = None
+    problems: tuple[IvrError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +73,40 @@ class State:
     loading: bool = False
 
 
+def make_first(folders: Folders, voice: Voice, progress: Progress | None = None) -> Made:
+    """As ``make``, for a start. Files with mistakes do not keep an engine from taking calls: then it is the
+    version that was in force last."""
+    seen = look(folders.config, folders.prompts)
+    try:
+        return make(folders, voice, progress)
+    except ConfigErrors as wrong:
+        before = _in_force_last(folders, voice, progress)
+        if before is None:
+            raise
+        for problem in wrong.errors:
+            log.critical("site.refused", problem=str(problem), in_force=f"version {before.version}")
+        return replace(before, seen=seen, problems=wrong.errors)
+
+
+def _in_force_last(folders: Folders, voice: Voice, progress: Progress | None) -> Made | None:
+    """``None`` when there is none, or it is not right for this engine."""
+    history = History(folders.history, folders.config, folders.prompts)
+    version = next((version for version in reversed(history.versions()) if version.applied), None)
+    if version is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="ivr-site-") as scratch:
+        config, prompts = Path(scratch) / CONFIG, Path(scratch) / PROMPTS
+        try:
+            history.write_to(version, config, prompts)
+            made = make(replace(folders, config=config, prompts=prompts), voice, progress)
+        except (ConfigError, ConfigErrors) as error:
+            log.error("site.no_way_back", version=version.number, problem=str(error))
+            return None
+    return replace(made, version=version.number)
+
+
 def make(
-    folders: Folders, speech: Speech, progress: Progress | None = None, before: Site | None = None
+    folders: Folders, voice: Voice, progress: Progress | None = None, before: Site | None = None
 ) -> Made:
     """Read and render. Blocking, possibly for seconds. Raises ``ConfigErrors`` for what an admin has to mend
     (of a running engine, ``before`` in force, also what needs a restart), ``ExternalError`` for the rest."""
@@ -75,17 +114,18 @@ def make(
     reading = read_site(folders.config)
     if reading.site is None or reading.errors:
         raise ConfigErrors(reading.errors)
-    if before is not None and (fixed := _needs_restart(before, reading.site)):
+    site = reading.site
+    if before is not None and (fixed := _needs_restart(before, site)):
         file, line = reading.tree.at(fixed)
         what = f"'{'.'.join(fixed)}' cannot be changed while the engine runs"
         raise ConfigErrors([ConfigError(file, line, what, "restart the engine: callers keep their places")])
-    return Made(reading.site, render(reading.site, folders.prompts, folders.sounds, speech, progress), seen)
+    return Made(site, render(site, folders.prompts, folders.sounds, voice(site), progress), seen)
 
 
 def _needs_restart(before: Site, after: Site) -> tuple[str, ...] | None:
-    for path in NEEDS_RESTART:
-        if getattr(before, path[0]) != getattr(after, path[0]):
-            return path
+    for group, setting in NEEDS_RESTART:
+        if getattr(getattr(before, group), setting) != getattr(getattr(after, group), setting):
+            return group, setting
     return None
 
 
@@ -99,17 +139,17 @@ class Reloader:
     def __init__(
         self,
         folders: Folders,
-        speech: Speech,
+        voice: Voice,
         clock: Clock,
         first: Made,
         exchanged: Callable[[Site], Awaitable[None]],
         told: Callable[[bool], None],
     ) -> None:
         self.in_force = SiteNow(InForce(first.site, first.prompts))
-        self.state = State(None)
+        self.state = State(first.version, first.problems)
         self._history = History(folders.history, folders.config, folders.prompts)
         self._folders = folders
-        self._speech = speech
+        self._voice = voice
         self._clock = clock
         self._made = first
         self._exchanged = exchanged
@@ -141,8 +181,11 @@ class Reloader:
         return self.state
 
     async def run(self) -> None:
-        version = await asyncio.to_thread(self._keep)
-        self.state = State(version, self.state.problems, self.state.loading)
+        if self._made.problems:
+            self._told(False)
+        else:
+            version = await asyncio.to_thread(self._keep)
+            self.state = State(version, self.state.problems, self.state.loading)
         seen_before = self._seen
         while True:
             asked = await self._pause()
@@ -167,7 +210,7 @@ class Reloader:
     async def _load(self, seen: Look) -> None:
         before = self.in_force.current.site
         try:
-            made = await asyncio.to_thread(make, self._folders, self._speech, None, before)
+            made = await asyncio.to_thread(make, self._folders, self._voice, None, before)
         except IvrError as error:
             self._seen = seen
             self._refused(error)

@@ -55,13 +55,20 @@ OwnerOf = Callable[[str], Awaitable[str | None]]
 class Twilio:
     """``SmsProvider``. Make it inside the running loop; ``close`` it at the end.
 
-    ``owner_of`` asks the store; without it only what this process itself saw is known.
+    ``numbers``: those of ours whose inbound texts are asked for; none: all of the account's. ``owner_of``
+    asks the store; without it only what this process itself saw is known.
     """
 
     def __init__(
-        self, account: TwilioAccount, *, owner_of: OwnerOf | None = None, resolver: PublicOnly | None = None
+        self,
+        account: TwilioAccount,
+        *,
+        numbers: Callable[[], Sequence[str]] = tuple,
+        owner_of: OwnerOf | None = None,
+        resolver: PublicOnly | None = None,
     ) -> None:
         self._account = account
+        self._numbers = numbers
         self._owner_of = owner_of
         trusted = None if account.url == TWILIO_URL else URL(account.url).host
         self._session = aiohttp.ClientSession(
@@ -171,7 +178,7 @@ class Twilio:
 
     async def received_since(self, since: datetime) -> Sequence[InboundSms]:
         found: dict[str, Listed] = {}
-        for number in self._account.numbers or (None,):
+        for number in self._numbers() or (None,):
             async for one in self._api.listed(since, to=number, sent_since=since):
                 # What is still being received may lack its pictures; a later look finds it whole.
                 if one.inbound and one.status != "receiving" and one.since(since):

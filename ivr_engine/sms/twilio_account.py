@@ -30,7 +30,6 @@ _KEY = re.compile(r"SK[0-9a-fA-F]{32}")
 class TwilioAccount:
     """``user`` and ``password`` sign requests in: the account and its token, or an API key and its secret.
 
-    ``numbers``: those of our numbers whose inbound texts are asked for; empty: all of the account's.
     ``url`` without a slash at its end. Seconds and bytes.
     """
 
@@ -38,7 +37,6 @@ class TwilioAccount:
     auth_token: str = field(repr=False)
     user: str
     password: str = field(repr=False)
-    numbers: tuple[str, ...] = ()
     url: str = TWILIO_URL
     max_media_bytes: int = MEDIA_BYTES
     send_s: float = SEND_S
@@ -60,7 +58,7 @@ def account_from_environ(environ: Mapping[str, str], *, numbers: tuple[str, ...]
         if not _KEY.fullmatch(user):
             raise ConfigError("TWILIO_API_KEY", None, "is no API key", "copy its SID from the console: SK…")
     url = _address(given.get("IVR_TWILIO_URL", TWILIO_URL))
-    return TwilioAccount(sid=sid, auth_token=token, user=user, password=password, numbers=numbers, url=url)
+    return TwilioAccount(sid=sid, auth_token=token, user=user, password=password, url=url)
 
 
 def problems(environ: Mapping[str, str], public_url: str) -> list[ConfigError]:

@@ -49,7 +49,7 @@ class WebhookServices:
     store: Store
     clock: Clock
     providers: Mapping[str, SmsProvider]
-    rules: Mapping[str, InboundRules]
+    rules: Mapping[str, Callable[[], InboundRules]]
     public_url: str
     stored: Callable[[Message], None]
     tick_s: float = TICK_S
@@ -102,7 +102,7 @@ class WebhookFront:
                 raise _Refusal(422, "invalid", f"this is no {what} webhook")
 
     async def _inbound(self, sms: InboundSms, provider: str) -> None:
-        rules = self._services.rules[provider]
+        rules = self._services.rules[provider]()
         message = await self._run(lambda tx: received(tx, sms, rules, self._services.clock.now()))
         if message is not None:
             self._services.stored(message)

@@ -82,7 +82,7 @@ def _until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) ->
 
 @pytest.fixture
 async def twilio(server: str) -> AsyncIterator[Twilio]:
-    it = Twilio(replace(account(server, send_s=30.0), list_s=30.0, numbers=(SENDER,)))
+    it = Twilio(replace(account(server, send_s=30.0), list_s=30.0), numbers=lambda: (SENDER,))
     yield it
     await it.close()
 

@@ -185,7 +185,7 @@ def _wired(url: str, store: Store, server: Running, provider: Simulator, folder:
             store=store,
             provider=provider,
             clock=clock,
-            rules=rules,
+            rules=lambda: rules,
             stored=lambda _: media.wake(),
             policy=ReconcilePolicy(every_s=0.2, retry_s=0.1),
         ),
@@ -199,7 +199,7 @@ async def _web(it: Rig) -> None:
         store=it.store,
         clock=WallClock(),
         providers={"simulator": it.provider},
-        rules={"simulator": InboundRules(provider="simulator", country="DE")},
+        rules={"simulator": lambda: InboundRules(provider="simulator", country="DE")},
         public_url=it.url,
         stored=lambda _: it.media.wake(),
     )

@@ -285,7 +285,7 @@ def test_texts_sent_while_the_engine_was_down_are_found_once(books: Books) -> No
             store=books.store,
             provider=listing,
             clock=SimClock(),
-            rules=RULES,
+            rules=lambda: RULES,
             stored=told.append,
         )
         assert await looking.look() == 119
@@ -311,7 +311,7 @@ def test_the_list_is_asked_with_an_overlap_and_soon_again_when_it_fails(
             store=books.store,
             provider=listing,
             clock=SimClock(),
-            rules=RULES,
+            rules=lambda: RULES,
             stored=lambda _: None,
             policy=policy,
         )
@@ -336,7 +336,7 @@ def test_after_a_restart_it_reaches_back_behind_the_newest_text(books: Books) ->
             store=books.store,
             provider=listing,
             clock=SimClock(),
-            rules=RULES,
+            rules=lambda: RULES,
             stored=lambda _: None,
         )
         await looking.look()

@@ -131,8 +131,8 @@ class Rig:
 async def rig(folder: Path) -> AsyncGenerator[Rig]:
     async with fake_twilio(PUBLIC) as fake, _centre() as centre:
         owner_of = functools.partial(_owner, centre.store)
-        provider = Twilio(replace(account(fake.url, send_s=SEND_S), numbers=(SENDER,)), owner_of=owner_of)
-        clock, rules = centre.clock, InboundRules(provider="twilio", country="DE")
+        provider = Twilio(account(fake.url, send_s=SEND_S), numbers=lambda: (SENDER,), owner_of=owner_of)
+        clock, rules = centre.clock, lambda: InboundRules(provider="twilio", country="DE")
         media = MediaStorer(
             store=centre.store,
             provider=provider,

@@ -142,7 +142,7 @@ async def main(state: Path, database_url: str, port: int, simulator_url: str, fa
         store=store,
         provider=provider,
         clock=clock,
-        rules=rules,
+        rules=lambda: rules,
         stored=lambda _: media.wake(),
         policy=ReconcilePolicy(every_s=0.2),
     )
@@ -150,7 +150,7 @@ async def main(state: Path, database_url: str, port: int, simulator_url: str, fa
         store=store,
         clock=clock,
         providers={"simulator": provider},
-        rules={"simulator": rules},
+        rules={"simulator": lambda: rules},
         public_url=url,
         stored=lambda _: media.wake(),
     )

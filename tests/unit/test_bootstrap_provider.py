@@ -48,14 +48,14 @@ def by_twilio(site: Site) -> Site:
 
 
 async def test_the_example_sends_to_the_simulator(store: Store, site: Site, tmp_path: Path) -> None:
-    provider = sms_provider(from_environ({"IVR_STATE": str(tmp_path)}), site, store)
+    provider = sms_provider(from_environ({"IVR_STATE": str(tmp_path)}), lambda: site, store)
     assert isinstance(provider, Simulator)
     await provider.close()
 
 
 async def test_with_twilio_its_secrets_stay_out_of_the_log(store: Store, site: Site) -> None:
     key = {"TWILIO_API_KEY": "SK" + "1" * 32, "TWILIO_API_SECRET": "the key's own secret"}
-    provider = sms_provider(from_environ({**TWILIO, **key}), by_twilio(site), store)
+    provider = sms_provider(from_environ({**TWILIO, **key}), lambda: by_twilio(site), store)
     assert isinstance(provider, Twilio)
     await provider.close()
     assert clean(f"{TOKEN} and the key's own secret") == f"{HIDDEN} and {HIDDEN}"
@@ -63,7 +63,7 @@ async def test_with_twilio_its_secrets_stay_out_of_the_log(store: Store, site: S
 
 async def test_without_credentials_the_variable_is_named(store: Store, site: Site) -> None:
     with pytest.raises(ConfigError, match=r"TWILIO_AUTH_TOKEN: is not set; .*docs/twilio\.md"):
-        sms_provider(from_environ({"TWILIO_ACCOUNT_SID": SID}), by_twilio(site), store)
+        sms_provider(from_environ({"TWILIO_ACCOUNT_SID": SID}), lambda: by_twilio(site), store)
 
 
 async def test_what_the_store_knows_is_nobody_elses_message(store: Store, site: Site) -> None:
@@ -83,7 +83,7 @@ async def test_what_the_store_knows_is_nobody_elses_message(store: Store, site: 
         assert isinstance(taken, Accepted)
         await store.run(lambda tx: tx.messages.add(replace(sent, provider_id=taken.provider_id)))
         environ = {**TWILIO, "IVR_TWILIO_URL": world.fake.url}
-        provider = sms_provider(from_environ(environ), by_twilio(site), store)
+        provider = sms_provider(from_environ(environ), lambda: by_twilio(site), store)
         try:
             assert await provider.find(replace(sent, id="m2")) == NotListed()
         finally:

@@ -17,7 +17,7 @@ from ivr_engine.errors import ConfigErrors, ExternalError, Refused
 from ivr_engine.site import reload
 from ivr_engine.site.history import KEPT, History
 from ivr_engine.site.models import Site
-from ivr_engine.site.reload import Folders, Reloader, State, make
+from ivr_engine.site.reload import Folders, Reloader, State, make_first
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -56,6 +56,11 @@ class World:
     push_fails: bool = False
     heard: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def speaks(self, site: Site) -> Voice:
+        """A voice of its own for each site's settings."""
+        self.voice.fingerprint = site.speech.engine
+        return self.voice
+
     async def _exchanged(self, before: Site) -> None:
         if self.push_fails:
             raise ExternalError("Asterisk is away")
@@ -79,8 +84,8 @@ class World:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[Reloader]:
-        first = await asyncio.to_thread(make, self.folders, self.voice)
-        reloader = Reloader(self.folders, self.voice, Clock(), first, self._exchanged, self.told.put_nowait)
+        first = await asyncio.to_thread(make_first, self.folders, self.speaks)
+        reloader = Reloader(self.folders, self.speaks, Clock(), first, self._exchanged, self.told.put_nowait)
         task = asyncio.create_task(reloader.run())
         try:
             yield reloader
@@ -149,16 +154,36 @@ async def test_the_same_mistake_is_logged_once(world: World, monkeypatch: pytest
         assert lines == ["site.refused"]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "file"),
-    [("country: DE", "country: AT", "site.yaml"), ("+4915735990001", "+4915735990002", "sms.yaml")],
-)
-async def test_what_needs_a_restart_says_so(world: World, old: str, new: str, file: str) -> None:
+async def test_country_sender_and_voice_are_changed_while_calls_run(world: World) -> None:
     async with world.running() as reloader:
-        world.change(old, new, file)
+        before = reloader.in_force.current
+        world.change("country: DE", "country: AT")
+        world.change("+4915735990001", "+4915735990002", "sms.yaml")
+        world.write("speech: {engine: piper, voices: {en: /voices/en.onnx}}\n", "speech.yaml")
+        assert (await reloader.reload(ANSWERS_S)).problems == ()
+        now = reloader.in_force.current
+        assert (now.site.country, now.site.sms.sender) == ("AT", "+4915735990002")
+        assert now.prompts.get("en", "goodbye").media != before.prompts.get("en", "goodbye").media
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "setting"),
+    [
+        ("sms: {provider: twilio, sender: +4915735990001}", "sms.yaml", "sms.provider"),
+        ("speech: {program: /opt/espeak}", "speech.yaml", "speech.program"),
+    ],
+)
+async def test_what_needs_a_restart_says_so(world: World, text: str, file: str, setting: str) -> None:
+    async with world.running() as reloader:
+        sms = (world.folders.config / "sms.yaml").read_text()
+        rest = sms[sms.index("in_call_sms:") :] if file == "sms.yaml" else ""
+        world.write(f"{text}\n{rest}", file)
+        world.brand("Other Shop")
         state = await reloader.reload(ANSWERS_S)
         assert "restart" in str(state.problems[0])
+        assert setting in str(state.problems[0])
         assert file in str(state.problems[0])
+        assert _brand(reloader) == "Example Shop", "all of a change or nothing"
 
 
 async def test_a_voice_that_fails_changes_nothing(world: World) -> None:
@@ -253,7 +278,39 @@ def test_a_version_that_leads_elsewhere_is_none(world: World, name: str) -> None
     assert world.history.versions() == []
 
 
-def test_the_first_load_still_refuses_a_wrong_site(world: World) -> None:
+def test_the_first_load_of_all_refuses_a_wrong_site(world: World) -> None:
     world.change("country: DE", "country: Germany")
     with pytest.raises(ConfigErrors):
-        make(world.folders, world.voice)
+        make_first(world.folders, world.speaks)
+
+
+async def test_a_start_with_a_wrong_site_goes_on_with_the_one_in_force_last(world: World) -> None:
+    async with world.running() as reloader:
+        await reloader.reload(ANSWERS_S)
+        world.brand("Second Shop")
+        assert (await reloader.reload(ANSWERS_S)).version == 2
+    world.told = asyncio.Queue()
+    world.change("country: DE", "country: Germany")
+    wrong = (world.folders.config / "site.yaml").read_bytes()
+    async with world.running() as reloader:
+        assert _brand(reloader) == "Second Shop"
+        assert reloader.in_force.current.prompts.wording("en", "goodbye").startswith(
+            "Thank you for calling Sec"
+        )
+        assert reloader.playable()
+        assert reloader.state.version == 2
+        assert "country" in str(reloader.state.problems[0])
+        assert not await asyncio.wait_for(world.told.get(), ANSWERS_S)
+        assert (world.folders.config / "site.yaml").read_bytes() == wrong, "the admin's files are the admin's"
+        assert [version.number for version in world.history.versions()] == [1, 2], "nothing wrong is kept"
+        world.change("country: Germany", "country: AT")
+        assert (await reloader.reload(ANSWERS_S)) == State(3)
+        assert reloader.in_force.current.site.country == "AT"
+
+
+def test_a_history_that_is_no_help_is_said_and_the_start_refused(world: World) -> None:
+    (world.folders.config / "wrong.yaml").write_text("nonsense: 1\n")
+    files = world.history.present()
+    world.history.keep(files, NOW)
+    with pytest.raises(ConfigErrors, match="nonsense"):
+        make_first(world.folders, world.speaks)

@@ -44,7 +44,7 @@ def message(id: str, text: str = "Hello") -> Message:
 
 
 def test_an_account_from_the_environment() -> None:
-    account = account_from_environ(GOOD, numbers=("+4930123456",))
+    account = account_from_environ(GOOD)
     assert (account.sid, account.user, account.password) == (SID, SID, "secret token")
     assert account.url == "https://api.twilio.com"
     key = {"TWILIO_API_KEY": "SK" + "1" * 32, "TWILIO_API_SECRET": "key's secret"}
