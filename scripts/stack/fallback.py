@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -52,3 +54,8 @@ def _speak(texts: dict[str, str], scratch: Path, to: Path) -> None:
     coding = ["-t", "al", "-r", "8000", "-c", "1"]
     shape = ["gain", "-n", "-3", "pad", "0", PAUSE_S]
     subprocess.run(["sox", *parts, *coding, str(to), *shape], check=True)
+
+
+if __name__ == "__main__":
+    # For the image, which has them inside.
+    shutil.copytree(fallback_sounds(), sys.argv[1])
