@@ -13,6 +13,7 @@ from ivr_engine.cli.processes import settings
 
 if TYPE_CHECKING:
     from ivr_engine.rehearsal.headless import Played
+    from ivr_engine.rehearsal.player import Outcome
 
 app = typer.Typer(help="Caller scripts: docs/caller-scripts.md.", no_args_is_help=True)
 
@@ -38,9 +39,29 @@ def run(
     if as_json:
         sys.stdout.write(json.dumps([_as_dict(each) for each in played], indent=2) + "\n")
     else:
-        _print(played)
+        _print_outcomes([(each.outcome, f"{each.seconds:.0f}") for each in played])
     if any(each.outcome.failure for each in played):
         raise typer.Exit(1)
+
+
+@app.command("sipp")
+def sipp(
+    files: Files,
+    out: Annotated[Path | None, typer.Option(help="Folder for the scenarios [print the only one]")] = None,
+    play: Annotated[bool, typer.Option("--run", help="Play them on the running engine's Asterisk")] = False,
+) -> None:
+    """Make SIPp scenarios of scripts, to be run by hand; or play them on the Asterisk of this machine, with
+    ears that check what is heard: status 1 when one goes another way."""
+    from ivr_engine.cli import script_sipp
+
+    if play:
+        outcomes = script_sipp.play(files, settings())
+        _print_outcomes([(outcome, f"{seconds:.0f}") for outcome, seconds in outcomes])
+        if any(outcome.failure for outcome, _ in outcomes):
+            raise typer.Exit(1)
+        return
+    for file in script_sipp.write(files, out, settings()):
+        sys.stdout.write(f"{file}\n")
 
 
 @app.command("schema")
@@ -61,19 +82,18 @@ def _as_dict(played: Played) -> dict[str, object]:
     }
 
 
-def _print(played: list[Played]) -> None:
+def _print_outcomes(outcomes: list[tuple[Outcome, str]]) -> None:
+    """Each with its seconds."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table("script", "what is shown", "", "s", box=None, header_style="bold", pad_edge=False)
-    for each in played:
-        failed = each.outcome.failure is not None
-        outcome = Text("FAILED", "bold red") if failed else Text("passed", "green")
-        file = each.outcome.file
-        table.add_row(Text(file.name), Text(file.script.what), outcome, f"{each.seconds:.0f}")
+    for outcome, seconds in outcomes:
+        said = Text("passed", "green") if outcome.failure is None else Text("FAILED", "bold red")
+        table.add_row(Text(outcome.file.name), Text(outcome.file.script.what), said, seconds)
     console = Console()
     console.print(table)
-    for each in played:
-        if each.outcome.failure:
-            console.print(Text(each.outcome.failure), soft_wrap=True)
+    for outcome, _ in outcomes:
+        if outcome.failure is not None:
+            console.print(Text(outcome.failure), soft_wrap=True)

@@ -10,19 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ivr_engine.rehearsal import voices
+from ivr_engine.rehearsal.voices import AGENT_VOICE, CALLER_VOICE
 from ivr_engine.sipp import process as sipp
 from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE, Ear
 from ivr_engine.sipp.process import Logged, Server, Sipp
-from ivr_engine.sipp.sounds import Clip, Library, Segment
+from ivr_engine.sipp.sounds import Library, Segment
 from ivr_engine.site.loader import load
 from ivr_engine.site.prompts import render
-from ivr_engine.site.texts import read_texts
 from ivr_engine.speech.espeak import Espeak
 from tests.sipp import scenarios
 from tests.sipp.api import Api, Item, until
 
-CALLER_VOICE: Final = "voice of the caller"
-AGENT_VOICE: Final = "voice of the agent"
 LED: Final = "led"
 """The scenario of callers who do what they are told here."""
 SMS_S: Final = 10.0
@@ -220,18 +219,15 @@ def new_number() -> str:
 
 async def library_of(config: Path, prompts: Path, sounds: Path) -> Library:
     """Everything the site can say, as rendered into ``sounds``, by ``language/name``; and two voices."""
-    library = Library.of_files(await asyncio.to_thread(sound_files, config, prompts, sounds))
-    for name in (CALLER_VOICE, AGENT_VOICE):
-        library.add(Clip(name, random.Random(name).randbytes(1600), loop=True))
-    return library
+    return await asyncio.to_thread(_library, config, prompts, sounds)
 
 
 def sound_files(config: Path, prompts: Path, sounds: Path) -> dict[str, Path]:
-    """Renders what is missing, so that it does not matter who comes first, the engine or this."""
+    """By ``language/name``. Renders what is missing, so that it does not matter who comes first."""
     site = load(config)
-    book = render(site, prompts, sounds, Espeak())
-    files: dict[str, Path] = {}
-    for line in read_texts(site, prompts)[0]:
-        media = book.get(line.language, line.name).media
-        files[f"{line.language}/{line.name}"] = sounds / f"{media.rpartition('/')[2]}.alaw"
-    return files
+    return voices.sound_files(site, prompts, render(site, prompts, sounds, Espeak()), sounds)
+
+
+def _library(config: Path, prompts: Path, sounds: Path) -> Library:
+    site = load(config)
+    return voices.library_of(site, prompts, render(site, prompts, sounds, Espeak()), sounds)

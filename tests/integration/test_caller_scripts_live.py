@@ -1,0 +1,174 @@
+"""Every caller script on a real Asterisk, all at the same time: each in a part of the site of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from aiohttp import web
+
+from ivr_engine.cli.client import Api
+from ivr_engine.rehearsal.headless import ANYBODY
+from ivr_engine.rehearsal.live import System, play_live
+from ivr_engine.rehearsal.script_files import ScriptFile, read_scripts
+from ivr_engine.rehearsal.written_prompts import names_of
+from ivr_engine.settings import from_environ
+from ivr_engine.sipp.process import LOOPBACK, Server, program
+from ivr_engine.site.loader import load
+from scripts.stack import Asterisk
+from tests.callers.worlds import Raw, World
+from tests.integration.engine import PROJECT, House, example_site, free_tcp_port
+from tests.sipp.stage import library_of
+
+STAGGER_S: Final = 0.25
+"""Between two beginnings: SIPp's starts and agents' rings do not all fall together."""
+TOGETHER_S: Final = 120.0
+PORT: Final = free_tcp_port()
+
+SECOND: Final = PROJECT / "tests" / "callers"
+FILES: Final = sorted([*PROJECT.glob("config/callers/*.yaml"), *SECOND.glob("scripts/*.yaml")])
+
+ELSEWHERE: Final = f"http://127.0.0.1:{free_tcp_port()}"
+"""Where data dips ask."""
+
+
+def _worlds() -> dict[str, World]:
+    folders = {PROJECT / "config" / "callers": PROJECT / "config", SECOND / "scripts": SECOND / "site"}
+    worlds: dict[str, World] = {}
+    for scripts, config in folders.items():
+        site, raw = load(config), _raw(config)
+        for file in read_scripts([scripts], site, names_of(site, PROJECT / "prompts")):
+            worlds[file.name] = World(file, raw, site, len(worlds) + 1, ELSEWHERE)
+    return worlds
+
+
+def _raw(config: Path) -> Raw:
+    if config == PROJECT / "config":
+        return example_site()
+    return yaml.load((config / "site.yaml").read_text(), yaml.BaseLoader)
+
+
+@pytest.fixture(scope="module")
+def worlds() -> dict[str, World]:
+    return _worlds()
+
+
+@pytest.fixture(scope="module")
+def house(
+    asterisk: Asterisk, tmp_path_factory: pytest.TempPathFactory, worlds: dict[str, World]
+) -> Iterator[House]:
+    second = _raw(SECOND / "site")
+    site = example_site() | {"transfers": second["transfers"]}
+    for section in ("numbers", "queues", "flows", "schedules", "agents"):
+        site[section] = {}
+    for world in worlds.values():
+        for section, own in world.settings().items():
+            site[section] |= own
+    with House(asterisk, tmp_path_factory.mktemp("callers") / "house", site) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def failures(
+    house: House, worlds: dict[str, World], tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, str | None]:
+    """Every script played; where each went another way."""
+    return asyncio.run(_play_all(house, worlds, tmp_path_factory.mktemp("sipp")))
+
+
+@pytest.mark.parametrize("name", [file.stem for file in FILES])
+def test_script(failures: Mapping[str, str | None], name: str) -> None:
+    assert failures[name] is None
+
+
+async def _play_all(house: House, worlds: dict[str, World], folder: Path) -> Mapping[str, str | None]:
+    outside = asyncio.Lock()
+    with Api(from_environ(house.environment())) as api:
+        system = System(
+            site=load(house.config),
+            server=Server(house.asterisk.sip_port),
+            api=api,
+            library=await library_of(house.config, house.prompts, house.sounds),
+            folder=folder,
+        )
+        async with _other_systems(worlds):
+            plays = [
+                _play(world.script(), system, outside, after_s=number * STAGGER_S)
+                for number, world in enumerate(worlds.values())
+            ]
+            ended = await asyncio.gather(*plays)
+    return dict(zip(worlds, ended, strict=True))
+
+
+async def _play(file: ScriptFile, system: System, outside: asyncio.Lock, *, after_s: float) -> str | None:
+    """One trunk leads outside: those who need it come one after the other."""
+    await asyncio.sleep(after_s)
+    try:
+        async with asyncio.timeout(TOGETHER_S):
+            if any(name.startswith("+") for name in file.script.phones):
+                async with outside:
+                    return (await play_live(file, system)).failure
+            return (await play_live(file, system)).failure
+    except Exception as error:
+        return f"{file.path}: {error!r}"
+
+
+@asynccontextmanager
+async def _other_systems(worlds: dict[str, World]) -> AsyncGenerator[None]:
+    """Answer data dips by the number of the world in the path; 503 where a script says nothing."""
+    said = {str(world.number): list(world.file.script.answers.values()) for world in worlds.values()}
+
+    async def answer(request: web.Request) -> web.Response:
+        answers: list[dict[str, Any]] = said[request.match_info["world"]]
+        if not answers:
+            return web.Response(status=503)
+        return web.Response(text=json.dumps(answers[0]), content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/{world}/{what}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", int(ELSEWHERE.rpartition(":")[2])).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_scenario_runs_by_hand_and_with_ears(
+    failures: Mapping[str, str | None], house: House, worlds: dict[str, World], tmp_path: Path
+) -> None:
+    """``script sipp`` and ``script sipp --run``, as a tester gives the commands."""
+    script = worlds["menu-support"].script().script
+    file = tmp_path / "menu-support.yaml"
+    file.write_text(yaml.safe_dump(json.loads(script.model_dump_json(exclude_defaults=True))))
+    done = await asyncio.to_thread(house.command, "script", "sipp", str(file), "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    scenario = tmp_path / "menu-support.xml"
+    assert done.stdout.strip() == str(scenario)
+    played = asyncio.to_thread(house.command, "script", "sipp", "--run", str(file))
+    by_hand = [program(), "-sf", scenario, "-m", "1", "-i", LOOPBACK, "-mi", LOOPBACK, "-p", str(PORT)]
+    with_ears, by_itself = await asyncio.gather(
+        played, _ends([*map(str, by_hand), "-nostdin", f"{LOOPBACK}:{house.asterisk.sip_port}"], tmp_path)
+    )
+    assert with_ears.returncode == 0, with_ears.stdout + with_ears.stderr
+    assert "passed" in with_ears.stdout
+    assert by_itself == 0
+    with Api(from_environ(house.environment())) as api:
+        calls = await asyncio.to_thread(api.get, "/api/v1/calls", caller=ANYBODY)
+    assert calls["items"][0]["queue"].endswith("support"), "the keys came when they were asked for"
+
+
+async def _ends(command: list[str], folder: Path) -> int:
+    nothing = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=folder, stdin=nothing, stdout=nothing, stderr=nothing
+    )
+    async with asyncio.timeout(60):
+        return await process.wait()
