@@ -179,7 +179,7 @@ def test_the_example_flow_is_what_the_readme_says() -> None:
     site = load(PROJECT / "config")
     menu = site.flows["main"].nodes["main-menu"].menu
     assert menu is not None
-    assert menu.keys == {"1": "support", "2": "sales-menu", "9": "open-now"}
+    assert menu.keys == {"1": "support", "2": "sales-menu", "3": "message", "9": "open-now"}
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,7 @@ async def test_queues_show_who_waits_and_who_could_answer(rig: Rig) -> None:
         "offered": 0,
         "on_contact": 1,
         "wrap_up": 0,
+        "on_break": 0,
         "rona": 0,
     }
     assert (items["sales"]["waiting"], items["sales"]["longest_wait_seconds"]) == (0, None)
