@@ -24,6 +24,7 @@ from fastapi import APIRouter
 from ivr_engine import keys
 from ivr_engine.acd.desk import AgentDesk
 from ivr_engine.acd.dispatcher import Dispatcher
+from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.acd.estimates import WaitEstimates
 from ivr_engine.asterisk.ami import AmiSettings, TrunkWatch
 from ivr_engine.asterisk.ari_client import Replaced
@@ -216,8 +217,9 @@ class _Engine:
         in_force = self._reloader.in_force
         self._line = Dispatcher(in_force, store, self._clock, _new_id)
         self._desk = AgentDesk(
-            in_force, store, self._clock, self._line, functools.partial(_phone_password, settings.state)
+            in_force, store, self._clock, functools.partial(_phone_password, settings.state)
         )
+        self._switchboard = Switchboard(in_force, store, self._clock, self._line)
         self._lookup = HttpLookup(os.environ)
         self._estimates = WaitEstimates(in_force, store, self._clock)
         metrics.follow_waits(self._estimates.report)

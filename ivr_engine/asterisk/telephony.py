@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import structlog
 
@@ -20,13 +21,22 @@ from ivr_engine.asterisk.routing import EVENTS, Routing
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.transport_ws import Counts
 from ivr_engine.domain.numbers import masked
-from ivr_engine.errors import ExternalError, Gone, NotInStasis, Unreachable
+from ivr_engine.errors import ExternalError, Gone, NotInStasis, Rejected, Unreachable
 from ivr_engine.ports import Arrival, Leg, PhoneAccount, Snapshot
 
 log = structlog.get_logger()
 
 _NUMBER = "IVR_NUMBER"
 """Set by the dialplan on every call from outside: the number dialled."""
+
+
+_ENDPOINT: Final = re.compile(r"PJSIP/(.+)-[0-9a-f]+")
+
+
+def _trunk_of(channel_name: str) -> str:
+    """``PJSIP/ivr-trunk-0000002a`` came through ``ivr-trunk``."""
+    found = _ENDPOINT.fullmatch(channel_name)
+    return found[1] if found else ""
 
 
 class AriTelephony:
@@ -159,7 +169,12 @@ class AriTelephony:
     def arrived(self, leg: AriLeg, event: m.StasisStart) -> None:
         leg.entered(event.channel.state)
         number = event.args[0] if event.args else event.channel.dialplan.exten
-        arrival = Arrival(leg=leg, caller=event.channel.caller.number, number=number)
+        arrival = Arrival(
+            leg=leg,
+            caller=event.channel.caller.number,
+            number=number,
+            trunk=_trunk_of(event.channel.name),
+        )
         try:
             self._arrivals.put_nowait(arrival)
         except asyncio.QueueFull:
@@ -240,7 +255,18 @@ class AriTelephony:
             leg = await self.adopt(channel_id)
         except (Gone, NotInStasis):
             return None
-        return Arrival(leg=leg, caller=channel.caller.number, number=number.value)
+        return Arrival(
+            leg=leg, caller=channel.caller.number, number=number.value, trunk=_trunk_of(channel.name)
+        )
+
+    async def header(self, leg: Leg, name: str) -> str:
+        try:
+            found = await self._client.channels.get_channel_var(
+                channel_id=leg.id, variable=f"PJSIP_HEADER(read,{name})"
+            )
+        except (Gone, NotInStasis, Rejected):  # 500 when there is no such header
+            return ""
+        return found.value
 
     async def park(self, leg: Leg, music: str) -> None:
         await self._rooms.park(self._own(leg), music)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -56,13 +56,18 @@ async def _put_back(house: House, call: Call, reason: str) -> Call:
     def write(tx: Tx) -> Call:
         now = house.clock.now()
         current = tx.calls.get(call.id).waiting_again(now, house.site.interval(call.queue))
+        if reason == DialResult.DECLINED and house.site.may_decline(call.queue):
+            pause = timedelta(seconds=house.site.queue(call.queue).declined_pause)
+            current = replace(current, routing=current.routing.declined_by(call.offer.agent, now + pause))
+            let_go(house, tx, call.offer.agent, call)
+        else:
+            miss(house, tx, call.offer.agent, call, reason)
         tx.calls.save(current)
-        miss(house, tx, call.offer.agent, call, reason)
         tx.events.add(now, call.id, OfferMissed(call.offer.agent, reason))
         return current
 
     back = await house.store.run(write)
-    log.info("agent.missed", agent=call.offer.agent, reason=reason, meaning="rona until they sign in again")
+    log.info("agent.missed", agent=call.offer.agent, reason=reason)
     await house.telephony.end_leg(party.leg_id(call.offer.id))
     return back
 
@@ -77,6 +82,8 @@ async def _store_connection(house: House, call: Call) -> Call:
         tx.calls.save(current)
         if before.ticket_id is None:
             _open_ticket(tx, current, new_id, now)
+        if call.caller is not None:
+            tx.callers.keep_agent(call.caller, call.offer.agent, now)
         tx.events.add(now, call.id, AgentConnected(call.offer.agent, current.ticket_id or new_id))
         return current
 
@@ -101,7 +108,7 @@ def reserve(house: House, tx: Tx, name: str, call: Call) -> None:
     agent = tx.agents.get(name)
     if agent is None:
         raise Refused(f"agent {name} is not signed in")
-    agent = agent.offered(call.id, now)
+    agent = agent.offered(call.id, now, call.queue)
     tx.agents.save(agent)
     tx.events.add(now, None, AgentChanged(name, agent.state))
 
@@ -137,6 +144,8 @@ def let_go(house: House, tx: Tx, name: str, call: Call) -> None:
         return
     talked = call.chapter is Chapter.TALKING and name in call.heard_by_caller
     now = house.clock.now()
-    agent = agent.released(now, house.site.wrap_up(call.queue) if talked else 0.0)
+    site = house.site
+    wrap_up_s = site.wrap_up(call.queue) if talked else 0.0
+    agent = agent.released(now, wrap_up_s, site.wrap_up_reason_required(call.queue))
     tx.agents.save(agent)
-    tx.events.add(now, None, AgentChanged(agent.name, agent.state))
+    tx.events.add(now, None, AgentChanged(agent.name, agent.state, agent.reason))

@@ -10,6 +10,7 @@ from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import CallAdopted, CallStarted
 from ivr_engine.domain.numbers import shown_caller
+from ivr_engine.domain.routing import Routing
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Arrival, Tx
 
@@ -22,12 +23,13 @@ async def register(house: House, arrival: Arrival) -> Call:
     """
     house = house.for_a_step()
     call_id, arrived_at = house.new_id(), house.clock.now()
+    access = await _access_point(house, arrival)
 
     def write(tx: Tx) -> Call:
         known = tx.calls.open_on(arrival.leg.id)
         if known is not None:
             return _welcome_back(house, tx, known)
-        return _welcome(house, tx, _newcomer(house, arrival, call_id, arrived_at))
+        return _welcome(house, tx, _newcomer(house, arrival, access, call_id, arrived_at))
 
     return await house.store.run(write)
 
@@ -48,19 +50,32 @@ def _welcome(house: House, tx: Tx, newcomer: Call) -> Call:
     return going.call
 
 
-def _newcomer(house: House, arrival: Arrival, call_id: str, now: datetime) -> Call:
+def _newcomer(house: House, arrival: Arrival, access: str | None, call_id: str, now: datetime) -> Call:
     site = house.site
-    number = site.numbers.get(arrival.number)
+    number = site.entrance(arrival.number, access)
     if number is None:
         raise Refused(f"no number {arrival.number!r} in the site: add it under numbers")
+    caller = shown_caller(arrival.caller, site.country)
+    is_vip = caller in site.vip.numbers
     return Call(
         id=call_id,
         engine=house.telephony.name,
         channel_id=arrival.leg.id,
-        caller=shown_caller(arrival.caller, site.country),
+        caller=caller,
         number=arrival.number,
         queue="",
         language=number.language or site.default_language,
-        priority=number.priority,
+        priority=max(number.priority, site.vip.priority) if is_vip else number.priority,
         started_at=now,
+        routing=Routing(access=access, skills=dict(number.skills)),
     )
+
+
+async def _access_point(house: House, arrival: Arrival) -> str | None:
+    """The one named by the header of a trusted trunk. What stands in the header is the other side's: it
+    counts only if the site has a point of that name."""
+    points = house.site.access_points
+    if points is None or arrival.trunk not in points.trunks:
+        return None
+    named = (await house.telephony.header(arrival.leg, points.header)).strip().lower()
+    return named if named in points.points else None

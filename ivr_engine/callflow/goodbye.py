@@ -21,6 +21,8 @@ async def say(house: House, leg: Leg, call: Call) -> EndReason:
 
 
 def _last_words(house: House, call: Call) -> str:
+    if call.last_words is not None:
+        return call.last_words
     if call.queue:
         return house.site.queue(call.queue).closed_prompt
     node = house.site.node(call.visit.flow, call.visit.node) if call.visit else None

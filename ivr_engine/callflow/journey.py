@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivr_engine.callflow import agent, conversation, flow, transfer, waiting
+from ivr_engine.callflow import agent, conversation, flow, leaving, transfer, waiting
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.errors import Refused
@@ -43,6 +43,8 @@ async def _wait_for_agent(house: House, leg: Leg, call: Call) -> Call:
         if call.chapter is not Chapter.CONNECTING:
             await house.telephony.park(leg, house.site.queue(call.queue).music)
         while call.chapter is not Chapter.TALKING:
+            if call.may_be_offered and leaving.is_out(call, now := await leaving.if_due(house, call)):
+                return now
             if call.may_be_offered:
                 call = await waiting.wait(house, leg, call, seat)
             if call.chapter is Chapter.RINGING:

@@ -25,7 +25,9 @@ from ivr_engine.domain.events import (
 )
 from ivr_engine.domain.menu import MenuState
 from ivr_engine.domain.numbers import masked
+from ivr_engine.domain.routing import Routing
 from ivr_engine.domain.schedules import opening
+from ivr_engine.domain.switches import ALL, closed_by
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Tx
@@ -81,13 +83,15 @@ class Going:
 
 
 def begin(house: House, tx: Tx, call: Call) -> Going:
-    """To where the number dialled leads. ``Refused`` when it leads nowhere."""
-    number = house.site.numbers.get(call.number)
+    """To where the access point or the number dialled leads. ``Refused`` when it leads nowhere."""
+    number = house.site.entrance(call.number, call.routing.access)
     if number is None:
         raise Refused(f"no number {call.number!r} in the site: add it under numbers")
+    if (switch := tx.queues.switches().get(ALL)) is not None:
+        return last_words(Going(call, (QueueClosed(number.queue or ""),)), "", switch.prompt)
     if number.flow is None:
         # The place in the line is by arrival: commits of the same moment may overtake each other.
-        return _into_line(house, tx, Going(call), number.queue or "", call.started_at)
+        return into_line(house, tx, Going(call), number.queue or "", call.started_at)
     flow = house.site.flows[number.flow]
     visit = Visit(flow=number.flow, node=flow.start, menu=MenuState(house.clock.now()))
     kept = kept_language(house, tx, call)
@@ -147,9 +151,13 @@ def _by_hours(house: House, hours: Hours) -> str:
 
 
 def _noted(call: Call, note: Note) -> Call:
-    priority = call.priority if note.priority is None else note.priority
-    visit = call.where.noting(note.variables)
-    return replace(call, priority=priority, language=note.language or call.language, visit=visit)
+    return replace(
+        call,
+        priority=call.priority if note.priority is None else note.priority,
+        language=note.language or call.language,
+        visit=call.where.noting(note.variables),
+        routing=call.routing.requiring(note.skills),
+    )
 
 
 def _into_queue(house: House, tx: Tx, going: Going, entering: EnterQueue) -> Going:
@@ -159,16 +167,39 @@ def _into_queue(house: House, tx: Tx, going: Going, entering: EnterQueue) -> Goi
         return going.then(further.call, *further.happenings)
     if entering.priority is not None:
         going = going.then(replace(going.call, priority=entering.priority))
-    return _into_line(house, tx, going, entering.name, house.clock.now())
+    routing = going.call.routing.requiring(entering.skills)
+    going = going.then(replace(going.call, routing=routing))
+    return into_line(house, tx, going, entering.name, house.clock.now())
 
 
-def _into_line(house: House, tx: Tx, going: Going, queue: str, now: datetime) -> Going:
+def into_line(house: House, tx: Tx, going: Going, queue: str, now: datetime) -> Going:
+    """Into the line of ``queue`` since ``now``; while it is closed, to the words that say so."""
     if not house.site.is_open(queue, house.clock.now()):
         closed = replace(going.call, queue=queue).led_to(Chapter.LEAVING, going.call.visit)
         return going.then(closed, QueueClosed(queue))
-    call = replace(going.call, queue=queue)
+    if (switch := closed_by(tx.queues.switches(), queue)) is not None:
+        return last_words(going.then(going.call, QueueClosed(queue)), queue, switch.prompt)
+    call = replace(going.call, queue=queue, routing=_routing(house, tx, going.call, queue, now))
     call = call.entered(now, house.site.first_announcement(queue))
     return going.then(call, QueueEntered(queue, tx.calls.ahead(call) + 1))
+
+
+def last_words(going: Going, queue: str, prompt: str) -> Going:
+    """To ``prompt``, as ``queue`` says it, and the end."""
+    call = replace(going.call, queue=queue, last_words=prompt)
+    return going.then(call.led_to(Chapter.LEAVING, call.visit))
+
+
+def _routing(house: House, tx: Tx, call: Call, queue: str, now: datetime) -> Routing:
+    """In the queue since ``now``; with the agent last spoken to, where the queue goes by that."""
+    routing = call.routing.joining(now)
+    rule = house.site.queue(queue).last_agent
+    known = tx.callers.last_agent(call.caller) if rule is not None and call.caller is not None else None
+    if rule is None or known is None or known[1] < now - timedelta(days=rule.within_days):
+        return routing
+    if known[0] not in house.site.able_to_serve(queue):
+        return routing
+    return routing.preferring(known[0], now + timedelta(seconds=rule.wait))
 
 
 def kept_language(house: House, tx: Tx, call: Call) -> str | None:

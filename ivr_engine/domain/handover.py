@@ -28,7 +28,11 @@ def to_line(
     place = _place_before(ahead[0]) if ahead else (call.priority, call.entered_at or now)
     priority, entered_at = place
     return replace(
-        call.waiting_again(now, first_announcement_s), queue=queue, priority=priority, entered_at=entered_at
+        call.waiting_again(now, first_announcement_s),
+        queue=queue,
+        priority=priority,
+        entered_at=entered_at,
+        routing=call.routing.joining(now),
     )
 
 

@@ -59,6 +59,8 @@ class Routing:
     favourite: str | None = None
     favourite_until: datetime | None = None
     declined: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    access: str | None = None
+    """The access point that the call came by, if it was not the number dialled."""
 
     def requiring(self, skills: Skills) -> Routing:
         """With further skills required; level 0 takes one away."""

@@ -18,6 +18,8 @@ class Arrival:
     """As signalled, not validated."""
     number: str
     """The number dialled."""
+    trunk: str = ""
+    """The endpoint it came through; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,10 @@ class Telephony(Protocol):
     async def stray(self, channel_id: str) -> Arrival | None:
         """An inbound channel in our application that no stored call knows: as if it arrived now.
         ``None`` when it is gone or was not inbound."""
+        ...
+
+    async def header(self, leg: Leg, name: str) -> str:
+        """What the other side sent in that SIP header, whatever it is; empty when there is none."""
         ...
 
     async def park(self, leg: Leg, music: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ivr_engine.acd.desk import AgentDesk
 from ivr_engine.acd.dispatcher import Dispatcher
+from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.acd.estimates import WaitEstimates
 from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.house import House
@@ -54,7 +55,8 @@ class SimEngine:
         )
         self.admission = Admission(lag_store.lag_s)
         self.reception = Reception(self.house, self.admission)
-        self.desk = AgentDesk(world.in_force, world.store, world.clock, self.dispatcher, _password)
+        self.desk = AgentDesk(world.in_force, world.store, world.clock, _password)
+        self.switchboard = Switchboard(world.in_force, world.store, world.clock, self.dispatcher)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -79,6 +79,8 @@ class Channel:
     """For a channel that only listens in: on whom, and whether it is heard by them."""
     speaks_until: float | None = None
     """When the caller falls silent; ``None``: never."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    trunk: str = ""
     cause: int | None = None
     fallback_since: float | None = None
     ears: Ears = field(default_factory=Ears)
@@ -173,9 +175,18 @@ class SimSwitch:
 
     # ── callers arrive, and the fallback ─────────────────────────────────────────────────────────
 
-    def call_in(self, caller: str, number: str) -> Channel:
+    def call_in(
+        self, caller: str, number: str, *, trunk: str = "", headers: Mapping[str, str] | None = None
+    ) -> Channel:
         self._calls += 1
-        channel = Channel(id=f"sip-{self._calls}", caller=caller, number=number, inbound=True)
+        channel = Channel(
+            id=f"sip-{self._calls}",
+            caller=caller,
+            number=number,
+            inbound=True,
+            trunk=trunk,
+            headers=headers or {},
+        )
         self.channels[channel.id] = channel
         self._offer(channel)
         return channel

@@ -119,7 +119,9 @@ class SimTelephony:
                 continue
             leg = self._legs[offer.channel] = SimLeg(offer.channel, self)
             if await self._claim(offer.channel):
-                yield Arrival(leg=leg, caller=offer.caller, number=offer.number)
+                channel = self.switch.channels.get(offer.channel)
+                trunk = channel.trunk if channel else ""
+                yield Arrival(leg=leg, caller=offer.caller, number=offer.number, trunk=trunk)
             else:
                 self._legs.pop(offer.channel, None)
 
@@ -167,7 +169,10 @@ class SimTelephony:
         channel = self.switch.channels.get(channel_id)
         if channel is None or not channel.inbound:
             return None
-        return Arrival(leg=leg, caller=channel.caller, number=channel.number)
+        return Arrival(leg=leg, caller=channel.caller, number=channel.number, trunk=channel.trunk)
+
+    async def header(self, leg: Leg, name: str) -> str:
+        return await self.request("header", lambda: self.held(leg.id).headers.get(name, ""))
 
     async def park(self, leg: Leg, music: str) -> None:
         try:

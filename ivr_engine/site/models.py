@@ -262,6 +262,10 @@ class Site(Settings):
         """Seconds an agent has to themselves after a contact; none for a queue not known any more."""
         return self.queues[queue].wrap_up if queue in self.queues else 0.0
 
+    def may_decline(self, queue: str) -> bool:
+        """Whether declining a call leaves the agent available; not for a queue not known any more."""
+        return queue in self.queues and self.queues[queue].may_decline
+
     def wrap_up_reason_required(self, queue: str) -> bool:
         return queue in self.queues and self.queues[queue].wrap_up_reason == "required"
 
