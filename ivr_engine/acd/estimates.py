@@ -61,7 +61,7 @@ class WaitEstimates:
         for name, watch in queues.items():
             waits = self.waits(name)
             if waits is not None:
-                estimate = waits.newcomer(watch.meter.waiting)
+                estimate = waits.newcomer(watch.meter.waiting + watch.ringing)
                 found[name] = QueueReport(estimate, {of: watch.accuracy(of) for of in Of})
         return found
 

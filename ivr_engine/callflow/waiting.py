@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
 from ivr_engine.callflow import consent
 from ivr_engine.callflow.house import House
+from ivr_engine.domain.announcements import WaitRange, message_of_round, said_of_wait, says_position
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.consent import NotOffered, why_not_offered
-from ivr_engine.domain.events import ConsentAsked, ConsentNotOffered, Happening, PositionAnnounced
+from ivr_engine.domain.events import (
+    ConsentAsked,
+    ConsentNotOffered,
+    Happening,
+    PositionAnnounced,
+    WaitAnnounced,
+)
 from ivr_engine.domain.numbers import receiver
+from ivr_engine.domain.wait_estimate import Estimate
+from ivr_engine.domain.wait_watch import QueueWaits
 from ivr_engine.ports import Failed, Leg, Prompt, Seat, Tx
 from ivr_engine.site.models import POSITIONS
 
@@ -38,51 +49,91 @@ async def wait(house: House, leg: Leg, call: Call, seat: Seat) -> Call:
 
 
 async def _announce(house: House, leg: Leg, call: Call) -> Call:
-    """One round: the position, then the consent message when it is offered; then back to the music."""
+    """One round: what the queue says of place and wait, then the consent message when it is offered; then
+    back to the music."""
     if call.chapter in (Chapter.WAITING, Chapter.ANNOUNCING):
-        call, position = await _begin_round(house, call)
-        if position is not None:
-            await _say(leg, _position_prompt(house, call, position))
-            call = await _go_on_to_consent(house, call)
+        waits = await _waits(house, call)
+        call, prompts = await _begin_round(house, call, waits)
+        if prompts:
+            await _say(leg, prompts)
+            call = await house.store.run(lambda tx: _ask_or_skip(house, tx, tx.calls.get(call.id), waits))
     if call.chapter is Chapter.CONSENT:
         call = await consent.converse(house, leg, call)
     if call.chapter is Chapter.THANKING:
-        await _say(leg, house.prompt(call, "sms_sent"))
+        await _say(leg, [house.prompt(call, "sms_sent")])
     return await _back_to_music(house, call)
 
 
-async def _say(leg: Leg, prompt: Prompt) -> None:
-    heard = await leg.play([prompt])
+async def _say(leg: Leg, prompts: Sequence[Prompt]) -> None:
+    heard = await leg.play(prompts)
     if isinstance(heard, Failed):
-        log.error("prompt.not_heard", prompt=prompt.name, why=heard.why)
+        log.error("prompt.not_heard", prompts=[prompt.name for prompt in prompts], why=heard.why)
 
 
-async def _begin_round(house: House, call: Call) -> tuple[Call, int | None]:
-    """The round's first chapter, and the position to be said (``None``: the queue says none)."""
-    announces = house.site.queue(call.queue).announce_position
+async def _waits(house: House, call: Call) -> QueueWaits | None:
+    """How the queue's wait is now, for those who need it in this round."""
+    if not house.site.needs_estimate(call.queue):
+        return None
+    await house.estimates.refresh()
+    return house.estimates.waits(call.queue)
 
-    def write(tx: Tx) -> tuple[Call, int | None]:
+
+async def _begin_round(house: House, call: Call, waits: QueueWaits | None) -> tuple[Call, list[Prompt]]:
+    """The round's first chapter, and what is to be said in it before the question; when that is nothing, the
+    question's chapter."""
+
+    def write(tx: Tx) -> tuple[Call, list[Prompt]]:
         current = tx.calls.get(call.id)
-        if not announces or not current.may_be_offered:
-            return _ask_or_skip(house, tx, current), None
-        current = current.at(Chapter.ANNOUNCING)
-        position = tx.calls.ahead(current) + 1
+        if not current.may_be_offered:
+            return current, []
+        said = _Round(house, current, tx.calls.ahead(current), waits)
+        if not said.prompts:
+            return _ask_or_skip(house, tx, current, waits), []
+        rounds = current.stay.rounds + (current.chapter is Chapter.WAITING)
+        current = replace(current.at(Chapter.ANNOUNCING), stay=replace(current.stay, rounds=rounds))
         tx.calls.save(current)
-        tx.events.add(house.clock.now(), call.id, PositionAnnounced(position))
-        return current, position
+        tx.events.add(house.clock.now(), call.id, *said.happenings)
+        return current, said.prompts
 
     return await house.store.run(write)
 
 
-async def _go_on_to_consent(house: House, call: Call) -> Call:
-    return await house.store.run(lambda tx: _ask_or_skip(house, tx, tx.calls.get(call.id)))
+class _Round:
+    """What is said to a caller with so many ahead, and what is noted about it."""
+
+    def __init__(self, house: House, call: Call, ahead: int, waits: QueueWaits | None) -> None:
+        rules = house.site.announcements(call.queue)
+        self.prompts: list[Prompt] = []
+        self.happenings: list[Happening] = []
+        if says_position(rules, ahead + 1):
+            self.prompts.append(_position_prompt(house, call, ahead + 1))
+            self.happenings.append(PositionAnnounced(ahead + 1))
+        estimate = waits.waiting(ahead) if waits is not None else None
+        wait = said_of_wait(rules, estimate)
+        if wait is not None and waits is not None and estimate is not None:
+            self.prompts.append(house.prompt(call, wait.prompt))
+            theirs = waits.app_queue.expected_s(call.waited_s(house.clock.now()))
+            self.happenings.append(_announced(wait, estimate, theirs))
+        message = message_of_round(rules, call.stay.rounds - (call.chapter is Chapter.ANNOUNCING))
+        if message is not None:
+            self.prompts.append(house.prompt(call, message))
 
 
-def _ask_or_skip(house: House, tx: Tx, call: Call) -> Call:
+def _announced(wait: WaitRange, estimate: Estimate, app_queue_s: float) -> WaitAnnounced:
+    return WaitAnnounced(
+        said=wait.prompt,
+        p50_s=round(estimate.p50_s, 1),
+        p80_s=round(estimate.p80_s, 1),
+        expected_s=round(estimate.expected_s, 1),
+        app_queue_s=round(app_queue_s, 1),
+    )
+
+
+def _ask_or_skip(house: House, tx: Tx, call: Call, waits: QueueWaits | None) -> Call:
     """On to the consent chapter, or stay with the reason on record."""
     if not call.may_be_offered:
         return call
-    why = _why_not_offered(house, call)
+    why = _why_not_offered(house, tx, call, waits)
     happening: Happening
     if why is None:
         call = call.at(Chapter.CONSENT)
@@ -96,12 +147,14 @@ def _ask_or_skip(house: House, tx: Tx, call: Call) -> Call:
     return call
 
 
-def _why_not_offered(house: House, call: Call) -> NotOffered | None:
+def _why_not_offered(house: House, tx: Tx, call: Call, waits: QueueWaits | None) -> NotOffered | None:
+    rules = house.site.rules_for(call.queue)
     return why_not_offered(
         call.consent,
-        house.site.rules_for(call.queue),
+        rules,
         receiver(call.caller),
         was_over_capacity=call.over_capacity,
+        wait=waits.waiting(tx.calls.ahead(call)) if waits is not None and rules.has_window else None,
     )
 
 

@@ -221,6 +221,10 @@ class Call:
             return 0.0
         return max(0.0, (self.next_announcement_at - now).total_seconds())
 
+    def waited_s(self, now: datetime) -> float:
+        """Seconds in line."""
+        return (now - self.entered_at).total_seconds() if self.entered_at else 0.0
+
     def offer_left_s(self, now: datetime) -> float:
         """Seconds of ringing left; 0 when the time is up."""
         return max(0.0, (self.offer_ends_at - now).total_seconds()) if self.offer_ends_at else 0.0

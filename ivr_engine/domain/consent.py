@@ -12,11 +12,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from ivr_engine.domain.wait_estimate import Estimate
+
 ANSWER_WINDOW_S: Final = 10.0
 """Seconds after the end of the consent message in which a key still counts."""
 
 REPEATS_PER_ROUND: Final = 3
 """How often a wrong key brings the consent message again within one round."""
+
+
+LIKELY: Final = 2 / 3
+"""The wait counts as longer than a minimum, or as no longer than a maximum, when it is so with this
+probability at least."""
 
 
 class WaitTimeSmsStatus(StrEnum):
@@ -47,6 +54,9 @@ class NotOffered(StrEnum):
     CANNOT_RECEIVE_SMS = "cannot_receive_sms"
     COUNTRY_NOT_ALLOWED = "country_not_allowed"
     NOT_OVER_CAPACITY = "not_over_capacity"
+    WAIT_TOO_SHORT = "wait_too_short"
+    WAIT_TOO_LONG = "wait_too_long"
+    WAIT_UNKNOWN = "wait_unknown"
     OPTED_OUT = "opted_out"
 
 
@@ -91,7 +101,8 @@ def _end_round(consent: Consent, status: WaitTimeSmsStatus) -> Consent:
 class OfferRules:
     """The switches that apply to one queue, globals already merged in.
 
-    ``maximum_plays`` is a number of rounds, ``None`` for no limit. ``requires_over_capacity``: only
+    ``maximum_plays`` is a number of rounds, ``None`` for no limit. ``minimum_wait_s`` and ``maximum_wait_s``
+    are of the estimated wait, ``None`` for no limit. ``requires_over_capacity``: only
     callers who were over capacity and chose to wait are asked. ``countries`` are ISO 3166 codes that
     may be sent to; ``non_domestic`` false narrows them to ``home_country``.
     """
@@ -99,9 +110,16 @@ class OfferRules:
     enabled: bool
     requires_over_capacity: bool = True
     maximum_plays: int | None = None
+    minimum_wait_s: float | None = None
+    maximum_wait_s: float | None = None
     home_country: str = "DE"
     non_domestic: bool = False
     countries: frozenset[str] = frozenset()
+
+    @property
+    def has_window(self) -> bool:
+        """Whether the estimated wait decides."""
+        return bool(self.minimum_wait_s) or self.maximum_wait_s is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +135,12 @@ class Receiver:
 
 
 def why_not_offered(
-    consent: Consent, rules: OfferRules, receiver: Receiver, *, was_over_capacity: bool
+    consent: Consent,
+    rules: OfferRules,
+    receiver: Receiver,
+    *,
+    was_over_capacity: bool,
+    wait: Estimate | None = None,
 ) -> NotOffered | None:
     """The first reason not to ask this caller now, or ``None`` when the message is to be played."""
     if not rules.enabled:
@@ -128,6 +151,9 @@ def why_not_offered(
         return NotOffered.ALREADY_ANSWERED
     if rules.maximum_plays is not None and consent.rounds >= rules.maximum_plays:
         return NotOffered.MAXIMUM_PLAYS
+    outside = _outside_window(rules, wait)
+    if outside is not None:
+        return outside
     if receiver.hidden:
         return NotOffered.NUMBER_HIDDEN
     if not receiver.valid:
@@ -138,6 +164,18 @@ def why_not_offered(
         return NotOffered.COUNTRY_NOT_ALLOWED
     if receiver.opted_out:
         return NotOffered.OPTED_OUT
+    return None
+
+
+def _outside_window(rules: OfferRules, wait: Estimate | None) -> NotOffered | None:
+    """By probability, not by one number: most of those who are asked shall have the wait that was meant.
+    While nobody is signed in the wait is unknown: no minimum is missed, and no maximum kept."""
+    if wait is None:
+        return NotOffered.WAIT_UNKNOWN if rules.maximum_wait_s is not None else None
+    if rules.minimum_wait_s and wait.probability_over(rules.minimum_wait_s) < LIKELY:
+        return NotOffered.WAIT_TOO_SHORT
+    if rules.maximum_wait_s is not None and 1 - wait.probability_over(rules.maximum_wait_s) < LIKELY:
+        return NotOffered.WAIT_TOO_LONG
     return None
 
 

@@ -110,6 +110,7 @@ class Caller:
 @dataclass(slots=True)
 class QueueWatch:
     meter: Meter
+    ringing: int = 0
     app_queue: AppQueueRule = field(default_factory=AppQueueRule)
     entry: Accuracy = field(default_factory=Accuracy)
     announced: Accuracy = field(default_factory=Accuracy)
@@ -120,20 +121,22 @@ class QueueWatch:
 
 @dataclass(frozen=True, slots=True)
 class QueueWaits:
-    """One queue at one moment: ``agents`` at work who serve it, ``idle`` of them without work."""
+    """One queue at one moment: ``agents`` at work who serve it, ``idle`` of them without work. ``ringing``
+    callers still have a place in line, but an agent too, and ``ahead`` counts them."""
 
     rates: Rates
     agents: int
     idle: int
-    app_queue: int
+    ringing: int
+    app_queue: AppQueueRule
 
     def newcomer(self, ahead: int) -> Estimate | None:
         """For somebody who would come now; ``None``: unknown, nobody is signed in."""
-        return self.rates.estimate(ahead, self.agents, self.idle)
+        return self.rates.estimate(max(0, ahead - self.ringing), self.agents, self.idle)
 
     def waiting(self, ahead: int) -> Estimate | None:
         """For somebody who waits: agents without work are none for them."""
-        return self.rates.estimate(ahead, self.agents)
+        return self.rates.estimate(max(0, ahead - self.ringing), self.agents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,8 @@ class WaitWatch:
             return None
         serving = self._serving(queue, staffing)
         idle = sum(self.agents[agent] == AgentState.AVAILABLE for agent in serving)
-        return QueueWaits(watch.meter.rates(), len(serving), idle, watch.app_queue.hold_s)
+        rule = AppQueueRule(watch.app_queue.hold_s)
+        return QueueWaits(watch.meter.rates(), len(serving), idle, watch.ringing, rule)
 
     def _serving(self, queue: str, staffing: Staffing) -> list[str]:
         return [
@@ -235,7 +239,7 @@ class WaitWatch:
             return
         watch.meter.arrived(now)
         caller = self.callers[call] = Caller(queue, now)
-        estimate = watch.meter.rates().estimate(ahead, watch.meter.agents)
+        estimate = watch.meter.rates().estimate(max(0, ahead - watch.ringing), watch.meter.agents)
         if estimate is not None:
             theirs = watch.app_queue.expected_s(0.0)
             caller.told.append(
@@ -246,6 +250,7 @@ class WaitWatch:
         if (found := self._watched(call)) and found[0].offered_at is None:
             caller, watch = found
             caller.offered_at = now
+            watch.ringing += 1
             watch.meter.taken(now, waited=caller.had_to_wait)
 
     def _not_taken(self, call: str, now: float) -> None:
@@ -253,11 +258,13 @@ class WaitWatch:
             caller, watch = found
             watch.meter.returned(now, waited=caller.had_to_wait)
             caller.offered_at = None
+            watch.ringing -= 1
 
     def _connected(self, call: str, now: float) -> None:
         if found := self._watched(call):
             caller, watch = found
             self._offered(call, now)
+            watch.ringing -= 1
             watch.meter.rang(now - (caller.offered_at or now))
             watch.app_queue.served(now - caller.since)
             for told in caller.told if caller.had_to_wait else ():

@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from ivr_engine.domain.agents import Capacity
+from ivr_engine.domain.announcements import AnnouncementRules
 from ivr_engine.domain.consent import OfferRules
 from ivr_engine.domain.dialling import NotDialled, why_not_dialled
 from ivr_engine.domain.leaving import Limits as LeaveLimits
@@ -64,6 +65,10 @@ class WaitTimeSms(Settings):
 
     enabled: bool = True
     maximum_plays: Annotated[int, Field(ge=1, le=100)] | None = None
+    wait_minimum: Seconds | None = None
+    """Offered to those whose wait, as estimated, is likely longer than so many seconds; not given: to all."""
+    wait_maximum: Seconds | None = None
+    """Offered to those whose wait, as estimated, is likely no longer; not given: to all."""
     non_domestic: bool = False
     countries: frozenset[Country] = frozenset()
     text: dict[Language, SmsText]
@@ -75,6 +80,8 @@ class QueueWaitTimeSms(Settings):
 
     enabled: bool = True
     requires_over_capacity: bool = True
+    wait_minimum: Seconds | None = None
+    wait_maximum: Seconds | None = None
     text: dict[Language, SmsText] = Field(default_factory=dict)
 
 
@@ -96,6 +103,14 @@ class Queue(Settings):
     first_announcement: Seconds | None = None
     """Seconds from entry to the first round; the interval where not given."""
     announce_position: bool = True
+    announce_position_up_to: Annotated[int, Field(ge=1)] | None = None
+    """Nothing is said to callers with a place behind it."""
+    announce_wait: bool = False
+    """Say how long it will take: a range, "between three and five minutes". Nothing while that is unknown."""
+    announce_wait_up_to: PositiveSeconds | None = None
+    """Nothing is said of the wait to callers who may wait longer (P80)."""
+    messages: tuple[PromptName, ...] = ()
+    """Prompts of which one is said in each round of announcements, in turn."""
     ring_time: PositiveSeconds = 20.0
     handling_time: PositiveSeconds = 240.0
     """Seconds a contact takes, wrap-up included: the wait estimate begins with it until it has seen some."""
@@ -247,10 +262,27 @@ class Site(Settings):
             enabled=all(switches),
             requires_over_capacity=own.wait_time_sms.requires_over_capacity,
             maximum_plays=self.wait_time_sms.maximum_plays,
+            minimum_wait_s=_first_given(own.wait_time_sms.wait_minimum, self.wait_time_sms.wait_minimum),
+            maximum_wait_s=_first_given(own.wait_time_sms.wait_maximum, self.wait_time_sms.wait_maximum),
             home_country=self.country,
             non_domestic=self.wait_time_sms.non_domestic,
             countries=self.wait_time_sms.countries,
         )
+
+    def announcements(self, queue: str) -> AnnouncementRules:
+        """What is said to those who wait in ``queue``."""
+        own = self.queue(queue)
+        return AnnouncementRules(
+            position=own.announce_position,
+            position_up_to=own.announce_position_up_to,
+            wait=own.announce_wait,
+            wait_up_to_s=own.announce_wait_up_to,
+            messages=own.messages,
+        )
+
+    def needs_estimate(self, queue: str) -> bool:
+        """Whether anything that callers in ``queue`` hear depends on how long they will wait."""
+        return self.queue(queue).announce_wait or self.rules_for(queue).has_window
 
     def interval(self, queue: str) -> float:
         """Seconds from the end of one round of announcements to the next; the universal interval also for
@@ -347,3 +379,7 @@ def _rules(queue: Queue) -> QueueRules:
         OverflowStep(after_s=step.after, queues=step.queues, skills=step.skills) for step in queue.overflow
     )
     return QueueRules(strategy=queue.strategy, skills=queue.skills, overflow=tuple(steps))
+
+
+def _first_given(own: float | None, general: float | None) -> float | None:
+    return general if own is None else own

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ivr_engine.domain.announcements import every_range
 from ivr_engine.ports import Prompt
 from ivr_engine.site.models import POSITIONS
 
@@ -22,6 +23,9 @@ REQUIRED: Final = (
     "not_in_service",
 )
 """The prompts that every language of a site has."""
+
+WAITS: Final = tuple(one.prompt for one in every_range())
+"""Those in which the wait is said: needed where a queue announces it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ivr_engine.site.explain import nearest
 from ivr_engine.site.flow_references import flows, numbers, schedules, ways_in
 from ivr_engine.site.line_references import lines, staff
 from ivr_engine.site.models import Site
-from ivr_engine.site.prompt_book import REQUIRED
+from ivr_engine.site.prompt_book import REQUIRED, WAITS
 from ivr_engine.site.tree import Node, shown
 from ivr_engine.site.values import unknown_placeholders
 
@@ -27,6 +27,7 @@ def errors(site: Site, tree: Node) -> list[ConfigError]:
         *flows(site, tree),
         *schedules(site, tree),
         *_prompts(site, tree),
+        *_windows(site, tree),
         *_languages(site, tree),
         *_voices(site, tree),
         *_countries(site, tree),
@@ -48,10 +49,25 @@ def _voices(site: Site, tree: Node) -> Iterator[ConfigError]:
 
 def _prompts(site: Site, tree: Node) -> Iterator[ConfigError]:
     for name, queue in site.queues.items():
-        for prompt in sorted(queue.prompts.keys() - set(REQUIRED)):
+        for prompt in sorted(queue.prompts.keys() - {*REQUIRED, *WAITS}):
             file, line = tree.at(("queues", name, "prompts", prompt))
             what = f"queue '{name}' replaces the unknown prompt '{prompt}'"
             yield ConfigError(file, line, what, nearest(prompt, REQUIRED))
+
+
+def _windows(site: Site, tree: Node) -> Iterator[ConfigError]:
+    """The wait-time SMS is offered from a minimum to a maximum of the wait."""
+    found: dict[tuple[str, ...], str] = {}
+    for name, queue in site.queues.items():
+        rules, own = site.rules_for(name), queue.wait_time_sms
+        least, most = rules.minimum_wait_s, rules.maximum_wait_s
+        if least and most is not None and least >= most:
+            its_own = own.wait_minimum is not None or own.wait_maximum is not None
+            found.setdefault(("queues", name, "wait_time_sms") if its_own else ("wait_time_sms",), name)
+    for path, name in found.items():
+        file, line = tree.at(path)
+        what = f"callers in '{name}' get no SMS: 'wait_minimum' is not below 'wait_maximum'"
+        yield ConfigError(file, line, what, "make the minimum smaller, or leave one of them out")
 
 
 def _languages(site: Site, tree: Node) -> Iterator[ConfigError]:

@@ -50,6 +50,12 @@ def texts_schema() -> Schema:
         "additionalProperties": False,
         "patternProperties": {"^([1-9][0-9]?|other|more)$": text},
     }
+    waits: Schema = {
+        "type": "object",
+        "description": "How long it will take: sentences for ranges of minutes",
+        "additionalProperties": False,
+        "patternProperties": {"^(under|between)(_[1-9][0-9]?)?$|^more$": text},
+    }
     words: Schema = {
         "type": "object",
         "description": "Words and how they are said",
@@ -59,8 +65,9 @@ def texts_schema() -> Schema:
         "$schema": _DRAFT,
         "title": "What is said in one language",
         "type": "object",
-        "properties": {"position": places, "pronounce": words} | {name: text for name in names},
-        "patternProperties": {PROMPT_PATTERN.replace("^", "^(?!(position|pronounce)$)", 1): text},
+        "properties": {"position": places, "wait": waits, "pronounce": words}
+        | {name: text for name in names},
+        "patternProperties": {PROMPT_PATTERN.replace("^", "^(?!(position|wait|pronounce)$)", 1): text},
         "additionalProperties": False,
     }
 

@@ -8,19 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from ivr_engine.domain.announcements import every_range
 from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import nearest
-from ivr_engine.site.models import POSITIONS, Site
-from ivr_engine.site.prompt_book import REQUIRED
-from ivr_engine.site.tree import Entry, read, shown
-from ivr_engine.site.values import PROMPT_PATTERN, unknown_placeholders
+from ivr_engine.site.models import Site
+from ivr_engine.site.prompt_book import REQUIRED, WAITS
+from ivr_engine.site.sentences import Texts
+from ivr_engine.site.tree import read
 
 AUDIO_SUFFIXES: Final = (".wav", ".flac", ".ogg", ".mp3")
-MAX_TEXT: Final = 1500
-"""Characters; about a minute and a half of speech."""
-MAX_WORD: Final = 200
-
-_NUMBERS: Final = tuple(str(number) for number in range(1, POSITIONS + 1))
 
 _KEYS: Final = "0123456789*#"
 _KEY_WORDS: Final[Mapping[str, str]] = {
@@ -98,105 +94,15 @@ def _language(site: Site, folder: Path, language: str) -> tuple[list[Line], list
             ConfigError(file, root.line, "holds no prompts", "write lines like `goodbye: Goodbye.`")
         )
         return [], errors
-    texts = _Texts({"brand": site.brand})
+    texts = Texts({"brand": site.brand})
     for name, entry in root.value.items():
         texts.add(name, entry)
-    lines, wrong = _with_recordings(texts.found, folder, language, file, _needed(site))
+    lines, wrong = _with_recordings(_used(texts.found, site), folder, language, file, _needed(site))
     if not errors:
         # What could not be read, or was read and refused, is not missing too.
         wrong += _missing({line.name for line in lines} | texts.refused, file, language, site)
     lines = [replace(line, spoken=texts.said(line.text)) for line in lines]
     return lines, [*errors, *texts.errors, *wrong, *_consent(lines, site)]
-
-
-class _Texts:
-    """Takes the entries of one ``texts.yaml``, fills in what is in braces, collects what is wrong."""
-
-    def __init__(self, fill: Mapping[str, str]) -> None:
-        self.found: dict[str, tuple[str, int]] = {}
-        self.errors: list[ConfigError] = []
-        self.refused: set[str] = set()
-        self.pronounced: dict[str, str] = {}
-        self._fill = fill
-
-    def add(self, name: str, entry: Entry) -> None:
-        if name == "pronounce" and isinstance(entry.node.value, dict):
-            self._pronounce(entry.node.value)
-        elif name == "position" and isinstance(entry.node.value, dict):
-            self._positions(entry.node.value)
-        elif not re.fullmatch(PROMPT_PATTERN, name):
-            remedy = "use small letters, digits, - and _, a letter first"
-            self._refuse(name, entry, f"{shown(name)} is not a prompt's name", remedy)
-        else:
-            self._text(name, entry, self._fill)
-
-    def _pronounce(self, entries: Mapping[str, Entry]) -> None:
-        """``pronounce`` holds words and how they are said."""
-        for word, entry in entries.items():
-            spoken = entry.node.value
-            if not isinstance(spoken, str) or not spoken.strip() or not word.strip():
-                what, remedy = (
-                    f"'pronounce' does not say how {shown(word)} sounds",
-                    "write `word: as it sounds`",
-                )
-                self._refuse(f"pronounce.{word}", entry, what, remedy)
-            elif len(word) > MAX_WORD or len(spoken) > MAX_WORD:
-                remedy = f"use at most {MAX_WORD} characters"
-                self._refuse(f"pronounce.{word}", entry, f"{shown(word)} of 'pronounce' is too long", remedy)
-            else:
-                self.pronounced[word] = spoken
-
-    def said(self, text: str) -> str:
-        """``text`` with whole words as they are said; what was put in is not looked at again."""
-        if not self.pronounced:
-            return text
-        words = "|".join(re.escape(word) for word in sorted(self.pronounced, key=len, reverse=True))
-        return re.sub(rf"(?<!\w)(?:{words})(?!\w)", lambda found: self.pronounced[found[0]], text)
-
-    def _positions(self, entries: Mapping[str, Entry]) -> None:
-        """``position`` holds sentences for certain numbers, for the ``other`` ones and for ``more``."""
-        for key, entry in entries.items():
-            if key == "other":
-                rest = [number for number in _NUMBERS if number not in entries]
-                self._other_positions(entry, rest)
-            elif key == "more" or key in _NUMBERS:
-                number = str(POSITIONS) if key == "more" else key
-                self._text(f"position.{key}", entry, {**self._fill, "number": number})
-            else:
-                remedy = f"use 1 to {POSITIONS}, 'other' or 'more'"
-                self._refuse(f"position.{key}", entry, f"'position' has no {shown(key)}", remedy)
-
-    def _other_positions(self, entry: Entry, numbers: list[str]) -> None:
-        if "{number}" not in str(entry.node.value):
-            what, remedy = "the sentence does not say the number", "write {number} where it belongs"
-            self._refuse("position.other", entry, what, remedy)
-            self.refused |= {f"position.{number}" for number in numbers}
-            return
-        for number in numbers:
-            before = len(self.errors)
-            self._text(f"position.{number}", entry, {**self._fill, "number": number})
-            if len(self.errors) > before:
-                self.refused |= {f"position.{number}" for number in numbers}
-                return
-
-    def _text(self, name: str, entry: Entry, fill: Mapping[str, str]) -> None:
-        text = entry.node.value
-        if isinstance(text, list | dict):
-            self._refuse(name, entry, f"{shown(name)} must be a text", "write it after the colon")
-            return
-        text = " ".join((text or "").split())
-        for placeholder in unknown_placeholders(text, frozenset(fill)):
-            remedy = f"here only {' and '.join(f'{{{key}}}' for key in fill)} is filled in"
-            self._refuse(name, entry, f"unknown placeholder {shown('{' + placeholder + '}')}", remedy)
-        if len(text) > MAX_TEXT:
-            self._refuse(name, entry, f"{shown(name)} is too long", f"use at most {MAX_TEXT} characters")
-        for key, value in fill.items():
-            text = text.replace(f"{{{key}}}", value)
-        self.found[name] = (text, entry.line)
-
-    def _refuse(self, name: str, entry: Entry, what: str, remedy: str) -> None:
-        self.refused.add(name)
-        self.errors.append(ConfigError(entry.file, entry.line, what, remedy))
 
 
 def _recordings(folder: Path) -> list[Path]:
@@ -230,17 +136,45 @@ def _needed(site: Site) -> set[str]:
     in_flows = {name for flow in site.flows.values() for _, name in flow.prompts()}
     closed = {queue.closed_prompt for queue in site.queues.values() if queue.schedule is not None}
     leaving = {way.words for _, _, way in site.ways_out() if way.words is not None}
-    return set(REQUIRED) | own | in_flows | closed | leaving
+    messages = {name for queue in site.queues.values() for name in queue.messages}
+    return set(REQUIRED) | own | in_flows | closed | leaving | messages | _waits(site)
+
+
+def _waits(site: Site) -> set[str]:
+    """The sentences in which some queue says how long it will take."""
+    return {
+        one.prompt
+        for queue in site.queues.values()
+        if queue.announce_wait
+        for one in every_range(queue.announce_wait_up_to)
+    }
+
+
+def _used(texts: Mapping[str, tuple[str, int]], site: Site) -> dict[str, tuple[str, int]]:
+    """The many sentences about waits are spoken only where they are said."""
+    unsaid = set(WAITS) - _waits(site)
+    return {name: text for name, text in texts.items() if name not in unsaid}
+
+
+_BLOCKS: Final = (
+    ("position", "place in line", "'other: … {number} …' and 'more: …'"),
+    (
+        "wait",
+        "wait, which a queue announces",
+        "'under: … {high} …', 'between: … {low} … {high} …' and 'more: …'",
+    ),
+)
+"""Prompts that are sentences with numbers: block, what it says, the lines it has."""
 
 
 def _missing(there: set[str], file: Path, language: str, site: Site) -> Iterator[ConfigError]:
     missing = sorted(_needed(site) - there)
-    positions = [name for name in missing if name.startswith("position.")]
-    if len(positions) > 1:
-        what = "'position' does not say every place in line"
-        remedy = f"add 'other: … {{number}} …' and 'more: …' below 'position:' (missing: {positions[0]}, …)"
-        yield ConfigError(file, None, what, remedy)
-        missing = [name for name in missing if name not in positions]
+    for block, what, lines in _BLOCKS:
+        of_block = [name for name in missing if name.startswith(f"{block}.")]
+        if len(of_block) > 1 or (of_block and block == "wait"):
+            remedy = f"add {lines} below '{block}:' (missing: {of_block[0]}, …)"
+            yield ConfigError(file, None, f"'{block}' does not say every {what}", remedy)
+            missing = [name for name in missing if name not in of_block]
     for name in missing:
         spare = there - set(REQUIRED)
         hint = f" ({nearest(name, spare)})" if spare else ""

@@ -106,6 +106,38 @@ def test_the_example_has_no_problem(folder: Folder) -> None:
             "does not say the number",
             "{number}",
         ),
+        (
+            "prompts/en/texts.yaml",
+            "  more: It may",
+            "  most: It may",
+            "  most:",
+            "'wait' has no 'most'",
+            "'between_1'",
+        ),
+        (
+            "prompts/en/texts.yaml",
+            "between {low} and {high} minutes",
+            "between {low} and more minutes",
+            "  between:",
+            "does not say {high}",
+            "where the number belongs",
+        ),
+        (
+            "prompts/de/texts.yaml",
+            "als {high} Minuten",
+            "als {high} {Minuten}",
+            "  under:",
+            "unknown placeholder '{Minuten}'",
+            "{low}",
+        ),
+        (
+            "config/sms.yaml",
+            "  maximum_plays: 3",
+            "  maximum_plays: 3\n  wait_minimum: 60\n  wait_maximum: 60",
+            "wait_time_sms:",
+            "'wait_minimum' is not below 'wait_maximum'",
+            "leave one of them out",
+        ),
         ("prompts/en/texts.yaml", "  1: You", "  21: You", "  21:", "'position' has no '21'", "1 to 20"),
         (
             "prompts/en/texts.yaml",
@@ -239,6 +271,25 @@ def test_a_prompt_missing_in_one_language_is_an_error(folder: Folder) -> None:
     folder.change("prompts/de/texts.yaml", "apology:", "entschuldigung:")
     (problem,) = folder.check()
     assert problem.what == "language 'de' has no prompt 'apology'"
+
+
+def test_waits_that_are_not_all_said_are_one_error(folder: Folder) -> None:
+    folder.change("prompts/en/texts.yaml", "  under: Your", "  under_2: Your")
+    [problem] = folder.check()
+    assert problem.what == "'wait' does not say every wait, which a queue announces"
+    assert "'between: … {low} … {high} …'" in problem.remedy
+    assert "(missing: wait.under3, …)" in problem.remedy
+
+
+def test_sentences_of_waits_are_needed_where_a_queue_says_them(folder: Folder) -> None:
+    text = (folder.prompts / "fr" / "texts.yaml").read_text()
+    begin, end = text.index("wait:\n"), text.index("\n# L'offre")
+    (folder.prompts / "fr" / "texts.yaml").write_text(text[:begin] + text[end:])
+    assert [problem.what for problem in folder.check()] == [
+        "'wait' does not say every wait, which a queue announces"
+    ]
+    folder.change("config/queues.yaml", "    announce_wait: yes\n", "")
+    assert folder.check() == []
 
 
 def test_positions_that_are_not_all_said_are_one_error(folder: Folder) -> None:

@@ -135,6 +135,27 @@ def test_places_in_line_in_every_language(
     assert more in texts["position.more"]
 
 
+@pytest.mark.parametrize(
+    ("language", "one", "two", "from_one", "from_two"),
+    [
+        ("en", "less than a minute", "less than 2 minutes", "between 1 and 3 minutes", "between 2 and 3"),
+        ("de", "als einer Minute", "als 2 Minuten", "zwischen einer und 3 Minuten", "zwischen 2 und 3"),
+        ("it", "meno di un minuto", "meno di 2 minuti", "tra uno e 3 minuti", "tra 2 e 3"),
+        ("es", "menos de un minuto", "menos de 2 minutos", "entre uno y 3 minutos", "entre 2 y 3"),
+        ("fr", "moins d'une minute", "moins de 2 minutes", "d'une à 3 minutes", "de 2 à 3"),
+    ],
+)
+def test_waits_in_every_language(
+    prompts: Path, language: str, one: str, two: str, from_one: str, from_two: str
+) -> None:
+    lines, errors = read_texts(SITE, prompts)
+    texts = {line.name: line.text for line in lines if line.language == language}
+    assert errors == []
+    said = [texts[f"wait.{name}"] for name in ("under1", "under2", "1to3", "2to3")]
+    for sentence, part in zip(said, (one, two, from_one, from_two), strict=True):
+        assert part in sentence
+
+
 def test_a_language_that_is_gone_speaks_the_default_one(prompts: Path, sounds: Path) -> None:
     book = render(SITE, prompts, sounds, Beeps())
     assert book.get("nl", "goodbye") == book.get("en", "goodbye")
