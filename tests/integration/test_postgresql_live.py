@@ -24,7 +24,7 @@ from tests.sipp.api import Item, api_of, until
 from tests.sipp.stage import Caller, Stage, both_hear_each_other, library_of
 
 NUMBER, QUEUE, AGENT = "7300", "shared", "shared-1"
-AWAY_S = 5.0
+AWAY_S = 30.0
 MOST_SILENCE_S = 1.0
 
 
