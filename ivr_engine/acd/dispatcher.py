@@ -43,9 +43,11 @@ MANY: Final = 50
 
 @dataclass(slots=True)
 class _News:
-    """What is to be read again. ``leaving``: callers who are called to look whether they leave."""
+    """What is to be read again. ``gone``: calls without a chair; ``leaving``: callers who are called to look
+    whether they leave the line."""
 
     calls: set[str] = field(default_factory=set[str])
+    gone: set[str] = field(default_factory=set[str])
     agents: set[str] = field(default_factory=set[str])
     leaving: set[str] = field(default_factory=set[str])
     every_agent: bool = False
@@ -125,9 +127,15 @@ class Dispatcher:
         """Reserve every pair that has become possible; returns when time changes something next."""
         self._wake.clear()
         news, self._news = self._news, _News()
-        seated = frozenset(self._seats)
+        standing = self._standing
+        if standing is not None and standing.site is not self._in_force.current.site:
+            standing = None
+        if standing is None:
+            news.calls |= self._seats.keys()
+        news.gone = news.calls - self._seats.keys()
+        news.calls -= news.gone
         try:
-            standing, reserved = await self._store.run(lambda tx: self._turn(tx, news, seated))
+            standing, reserved = await self._store.run(lambda tx: self._turn(tx, news, standing))
         except ExternalError as error:
             self._standing = None
             self._trouble.met(error, meaning="no caller is offered until it is over")
@@ -145,13 +153,11 @@ class Dispatcher:
                 seat.call()
         return earliest((standing.call_alarms, standing.agent_alarms, standing.queue_alarms))
 
-    def _turn(self, tx: Tx, news: _News, seated: frozenset[str]) -> tuple[Standing, list[Pair]]:
+    def _turn(self, tx: Tx, news: _News, standing: Standing | None) -> tuple[Standing, list[Pair]]:
         """One transaction. It may run twice: all it touched is in ``news`` by then, and read again."""
         now = self._clock.now()
-        standing = self._standing
-        if standing is None or standing.site is not self._in_force.current.site:
+        if standing is None:
             standing = Standing(self._in_force.current.site, tx.queues.turns())
-            news.calls |= seated
             self._read_agents(tx, standing, now)
         elif news.every_agent and self._read_long_ago(now):
             self._read_agents(tx, standing, now)
@@ -160,9 +166,9 @@ class Dispatcher:
             agent = tx.agents.get(name)
             if agent is not None:
                 standing.agent(_settled(tx, agent, now), now)
-        for call in _rows(tx, news.calls & seated):
+        for call in _rows(tx, news.calls):
             standing.call(call, now)
-        for call_id in news.calls - seated:
+        for call_id in news.gone:
             standing.gone(call_id)
         reserved: list[Pair] = []
         for pair in standing.board.pairs():
