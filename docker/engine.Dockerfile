@@ -5,27 +5,32 @@ RUN apt-get update \
     && apt-get install -qy --no-install-recommends python3 espeak-ng ca-certificates \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/*
 
-FROM base AS build
+FROM base AS libraries
 RUN apt-get update && apt-get install -qy --no-install-recommends python3-venv
 WORKDIR /src
-COPY requirements/run.txt requirements/run.txt
+COPY requirements/run.txt docker/slim.py ./
+# Every download is checked; the engine itself is not built, only found (by its .pth).
 RUN python3 -m venv /opt/ivr-engine \
-    && /opt/ivr-engine/bin/pip install --no-cache-dir --no-compile --require-hashes -r requirements/run.txt
-COPY pyproject.toml README.md LICENSE ./
-COPY ivr_engine ivr_engine
-COPY docker/slim.py docker/slim.py
-RUN /opt/ivr-engine/bin/pip install --no-cache-dir --no-compile --no-deps . \
-    && /opt/ivr-engine/bin/pip uninstall -qy pip \
-    && /opt/ivr-engine/bin/python docker/slim.py
+    && /opt/ivr-engine/bin/pip install --no-cache-dir --no-compile --no-deps --only-binary=:all: \
+        --require-hashes -r run.txt \
+    && /opt/ivr-engine/bin/python slim.py \
+    && echo /opt/ivr-engine/program > "$(echo /opt/ivr-engine/lib/python3*/site-packages)/ivr_engine.pth" \
+    && rm /opt/ivr-engine/bin/pip* \
+    && printf '#!/opt/ivr-engine/bin/python\nfrom ivr_engine.cli import main\n\nmain()\n' \
+        > /opt/ivr-engine/bin/ivr-engine \
+    && chmod 755 /opt/ivr-engine/bin/ivr-engine
 
 FROM base
 RUN groupadd --gid 10001 ivr \
     && useradd --uid 10001 --gid ivr --home-dir /state --no-create-home --shell /usr/sbin/nologin ivr \
     && install -d -m 700 -o ivr -g ivr /state \
     && install -d -m 755 -o ivr -g ivr /sounds
-COPY --from=build /opt/ivr-engine /opt/ivr-engine
+COPY --from=libraries /opt/ivr-engine /opt/ivr-engine
+COPY LICENSE /opt/ivr-engine/LICENSE
 COPY config /site/config
 COPY prompts /site/prompts
+COPY ivr_engine /opt/ivr-engine/program/ivr_engine
+RUN python3 -m compileall -q /opt/ivr-engine/program
 ENV PATH=/opt/ivr-engine/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     IVR_CONFIG=/site/config IVR_PROMPTS=/site/prompts IVR_STATE=/state IVR_SOUNDS=/sounds \

@@ -26,8 +26,6 @@ class Part:
     commands: tuple[tuple[str | Path, ...], ...]
     needs: tuple[str, ...] = ()
     asterisk: bool = False
-    by_name_only: bool = False
-    """Too long for every run."""
 
 
 def _pytest(folder: str, *side_by_side: str) -> tuple[str | Path, ...]:
@@ -66,16 +64,15 @@ PARTS = {
         asterisk=True,
     ),
     "images": Part(
-        "the container image, built and run; minutes, only when named",
+        "the container images, built and run, with a call through them",
         (_pytest("images"),),
-        packages.IMAGES,
-        by_name_only=True,
+        (*packages.IMAGES, *packages.CALLERS, *packages.DATABASES),
     ),
 }
 
 USAGE = (
     "Usage: scripts/test [PART ...] [-- options for pytest]\n\n"
-    "Without a part, all but those only run when named:\n\n"
+    "Without a part, all of them:\n\n"
     + "\n".join(f"  {name:<12} {part.about}" for name, part in PARTS.items())
 )
 
@@ -89,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     unknown = [name for name in names if name not in PARTS]
     if unknown:
         raise StackError(f"There is no part {unknown[0]!r}; the parts are {', '.join(PARTS)}.")
-    chosen = {name: PARTS[name] for name in names or (name for name in PARTS if not PARTS[name].by_name_only)}
+    chosen = {name: PARTS[name] for name in names or PARTS}
     needs = {*packages.ENVIRONMENT, *(need for part in chosen.values() for need in part.needs)}
     asterisk = any(part.asterisk for part in chosen.values())
     packages.install({*needs, *packages.for_asterisk()} if asterisk else needs)

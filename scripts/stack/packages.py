@@ -16,7 +16,7 @@ NAMESPACES = ("mount", "util-linux")
 ROOT_FOLDER = ("debian-archive-keyring", "debootstrap", "gpgv")
 CALLERS = ("sip-tester",)
 DATABASES = ("postgresql",)
-IMAGES = ("buildah", *ROOT_FOLDER)
+IMAGES = ("buildah", "docker-compose", "iproute2", *NAMESPACES, *ROOT_FOLDER)
 
 
 def for_asterisk() -> tuple[str, ...]:

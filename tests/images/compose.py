@@ -73,9 +73,10 @@ def _volume(one: str, site: Mapping[str, Any], folder: Path, root: Path) -> tupl
     assert source in site["volumes"]
     place = folder / "volumes" / source
     if not place.exists():
-        # A new volume has the owner that its place has in the image.
         place.mkdir(parents=True)
-        subprocess.run(as_root(["cp", "-aT", str(root / target.lstrip("/")), str(place)]), check=True)
+        if (root / target.lstrip("/")).is_dir():
+            # A new volume has the owner that its place has in the image.
+            subprocess.run(as_root(["cp", "-aT", str(root / target.lstrip("/")), str(place)]), check=True)
     return target, (str(place), mode)
 
 
@@ -111,6 +112,8 @@ class Pod:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def start(self, *names: str) -> None:
         for name in names:

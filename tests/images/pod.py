@@ -90,6 +90,7 @@ class Container:
         made = Path(f"{self.told['log']}.{name}")
         made.write_text(content)
         mount("--bind", made, self.root / "etc" / name)
+        mount("-o", "remount,bind,ro", self.root / "etc" / name)
 
     def _run(self, command: list[str], **where: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen[bytes](
