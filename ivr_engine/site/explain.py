@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final
 
@@ -69,17 +71,41 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
+MOST_COMPARED: Final = 300
+"""Names; comparing takes its time, and a file may hold thousands."""
+
+MOST_TOLD: Final = 100
+"""Mistakes; nobody reads more of them at once."""
+
+
+def enough(found: Iterable[ConfigError]) -> Iterable[ConfigError]:
+    """One more than are told; the others are not even looked for."""
+    return itertools.islice(found, MOST_TOLD + 1)
+
+
+def some(found: Iterable[ConfigError], place: Path) -> tuple[ConfigError, ...]:
+    """The first of them, and that there are more."""
+    told = tuple(enough(found))
+    if len(told) <= MOST_TOLD:
+        return told
+    more = ConfigError(place, None, f"holds more than {MOST_TOLD} mistakes", "mend those named first")
+    return (*told[:MOST_TOLD], more)
+
+
 def errors(
     invalid: ValidationError, tree: Node, root: type[BaseModel] = models.Site
 ) -> Iterator[ConfigError]:
     """One ``ConfigError`` a finding, in the order of the files. ``root``: what the files are to be."""
-    found = [_error(dict(finding), tree, root) for finding in invalid.errors(include_url=False)]
+    first = invalid.errors(include_url=False)[: MOST_TOLD + 1]
+    found = [_error(dict(finding), tree, root) for finding in first]
     yield from sorted(found, key=lambda error: (error.file, error.line or 0))
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
     """A remedy: the known name that looks most like ``wrong``, else all of them."""
     known = sorted(known)
+    if len(known) > MOST_COMPARED:
+        known = [name for name in known if name[:2] == wrong[:2]][:MOST_COMPARED]
     if close := get_close_matches(wrong, known, n=1, cutoff=0.6):
         return f"did you mean '{close[0]}'?"
     return f"known are: {', '.join(known[:30])}" if known else "there is none yet"

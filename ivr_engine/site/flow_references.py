@@ -8,7 +8,7 @@ from typing import Final
 
 from ivr_engine.domain.dialling import NotDialled
 from ivr_engine.errors import ConfigError
-from ivr_engine.site.explain import nearest
+from ivr_engine.site.explain import enough, nearest
 from ivr_engine.site.flows import CALL_FACTS, Dip, Flow, Menu, Node, Transfer
 from ivr_engine.site.lines import Number
 from ivr_engine.site.models import Site
@@ -73,8 +73,8 @@ def _schedules_used(site: Site) -> Iterator[tuple[Path, str]]:
 def flows(site: Site, tree: Tree) -> Iterator[ConfigError]:
     """Everything wrong with the flows."""
     for name, flow in site.flows.items():
-        wrong = [*_kinds(name, flow, tree)]
-        wrong += [] if wrong else [*_names(site, name, flow, tree), *_keys(name, flow, tree)]
+        wrong = [*enough(_kinds(name, flow, tree))]
+        wrong += [] if wrong else [*enough(_names(site, name, flow, tree)), *enough(_keys(name, flow, tree))]
         yield from wrong
         if not wrong:
             yield from _endings(name, flow, tree)
@@ -201,41 +201,64 @@ def _given(menu: Menu) -> list[tuple[str, str]]:
 
 def _endings(name: str, flow: Flow, tree: Tree) -> Iterator[ConfigError]:
     """Dead ends, and circles in which a caller who presses nothing goes round for ever."""
-    ends = {node for node in flow.nodes if not flow.ways(node) or flow.nodes[node].queue is not None}
-    before: set[str] = set()
-    while before != ends:
-        before = set(ends)
-        ends |= {node for node in flow.nodes if {way.target for _, way in flow.ways(node)} & ends}
-    for node in flow.nodes:
-        if node not in ends:
-            what = f"node '{node}' is a dead end: no way leads from it into a queue or to a goodbye"
-            yield _error(tree, name, ("nodes", node), what, "add a way to a node with 'queue' or 'hang_up'")
-    told: set[str] = set()
-    for node in flow.nodes:
-        circle = _circle(flow, node)
-        if circle and not told & set(circle):
-            told |= set(circle)
-            what = f"a caller who presses nothing goes round for ever: {' → '.join([*circle, circle[0]])}"
-            yield _error(tree, name, ("nodes", node), what, "let one of them lead on to another node")
+    leading = _leading_to_an_end(flow)
+    for node in (node for node in flow.nodes if node not in leading):
+        what = f"node '{node}' is a dead end: no way leads from it into a queue or to a goodbye"
+        yield _error(tree, name, ("nodes", node), what, "add a way to a node with 'queue' or 'hang_up'")
+    for circle in _circles(flow):
+        what = f"a caller who presses nothing goes round for ever: {' → '.join([*circle, circle[0]])}"
+        yield _error(tree, name, ("nodes", circle[0]), what, "let one of them lead on to another node")
 
 
-def _silent(flow: Flow, node: str) -> list[str]:
-    return [way.target for _, way in flow.ways(node) if not way.key]
+def _leading_to_an_end(flow: Flow) -> set[str]:
+    before: dict[str, set[str]] = {node: set() for node in flow.nodes}
+    further: list[str] = []
+    for node, settings in flow.nodes.items():
+        targets = {way.target for _, way in flow.ways(node)}
+        if not targets or settings.queue is not None:
+            further.append(node)
+        for target in targets:
+            before[target].add(node)
+    leading = set(further)
+    while further:
+        new = before[further.pop()] - leading
+        leading |= new
+        further += new
+    return leading
 
 
-def _circle(flow: Flow, start: str) -> list[str]:
-    """A way from ``start`` back to it without a key, if there is one; the shortest."""
-    paths = [[start]]
-    seen: set[str] = set()
-    while paths:
-        path = paths.pop(0)
-        for target in _silent(flow, path[-1]):
-            if target == start:
-                return path
-            if target not in seen:
-                seen.add(target)
-                paths.append([*path, target])
-    return []
+def _circles(flow: Flow) -> Iterator[list[str]]:
+    """Ways that lead back to where they began without a key; those that have no node in common."""
+    after = {node: [way.target for _, way in flow.ways(node) if not way.key] for node in flow.nodes}
+    before: dict[str, list[str]] = {node: [] for node in flow.nodes}
+    for node, targets in after.items():
+        for target in targets:
+            before[target].append(node)
+    left = dict.fromkeys(flow.nodes)
+    ways_on = {node: len(targets) for node, targets in after.items()}
+
+    def without(gone: list[str]) -> None:
+        """Without these, and without all from which no way is left then."""
+        while gone:
+            node = gone.pop()
+            if node in left:
+                del left[node]
+                for one in before[node]:
+                    ways_on[one] -= 1
+                    if ways_on[one] == 0:
+                        gone.append(one)
+
+    without([node for node, count in ways_on.items() if count == 0])
+    while left:
+        trail: dict[str, None] = {}
+        node = next(iter(left))
+        while node not in trail:
+            trail[node] = None
+            node = next(target for target in after[node] if target in left)
+        way = list(trail)
+        circle = way[way.index(node) :]
+        yield circle
+        without(circle.copy())
 
 
 def _reached(flow: Flow, start: str) -> Collection[str]:

@@ -45,12 +45,12 @@ def read_site(config: Path) -> Reading:
         return Reading(Node(config, 0, {}), None, (ConfigError(config, None, what, remedy),))
     tree, errors = _merged(config, files)
     if errors:
-        return Reading(tree, None, tuple(errors))
+        return Reading(tree, None, explain.some(errors, config))
     try:
         site = Site.model_validate(tree.plain())
     except ValidationError as invalid:
-        return Reading(tree, None, tuple(explain.errors(invalid, tree)))
-    return Reading(tree, site, tuple(references.errors(site, tree)))
+        return Reading(tree, None, explain.some(explain.errors(invalid, tree), config))
+    return Reading(tree, site, explain.some(references.errors(site, tree), config))
 
 
 def _merged(config: Path, files: list[Path]) -> tuple[Node, list[ConfigError]]:
