@@ -7,7 +7,7 @@ from typing import Final
 
 from ivr_engine.domain.numbers import is_country, to_e164
 from ivr_engine.errors import ConfigError
-from ivr_engine.site.explain import nearest
+from ivr_engine.site.explain import enough, nearest
 from ivr_engine.site.flow_references import flows, numbers, schedules, ways_in
 from ivr_engine.site.line_references import lines, staff
 from ivr_engine.site.models import Site
@@ -20,20 +20,21 @@ SMS_PLACEHOLDERS: Final = frozenset({"brand"})
 
 def errors(site: Site, tree: Node) -> list[ConfigError]:
     """Everything that does not fit together, in the order of the files."""
-    found = [
-        *numbers(site, tree),
-        *staff(site, tree),
-        *lines(site, tree),
-        *flows(site, tree),
-        *schedules(site, tree),
-        *_prompts(site, tree),
-        *_windows(site, tree),
-        *_languages(site, tree),
-        *_voices(site, tree),
-        *_countries(site, tree),
-        *_sender(site, tree),
-        *_sms_texts(site, tree),
-    ]
+    kinds = (
+        numbers(site, tree),
+        staff(site, tree),
+        lines(site, tree),
+        flows(site, tree),
+        schedules(site, tree),
+        _prompts(site, tree),
+        _windows(site, tree),
+        _languages(site, tree),
+        _voices(site, tree),
+        _countries(site, tree),
+        _sender(site, tree),
+        _sms_texts(site, tree),
+    )
+    found = (error for kind in kinds for error in enough(kind))
     return sorted(found, key=lambda error: (error.file, error.line or 0))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from ivr_engine.domain.announcements import every_range
 from ivr_engine.errors import ConfigError
-from ivr_engine.site.explain import nearest
+from ivr_engine.site.explain import MOST_TOLD, nearest, some
 from ivr_engine.site.models import Site
 from ivr_engine.site.prompt_book import REQUIRED, WAITS
 from ivr_engine.site.sentences import Texts
@@ -52,7 +52,7 @@ def read_texts(site: Site, prompts: Path) -> tuple[list[Line], list[ConfigError]
         found, wrong = _language(site, prompts / language, language)
         lines += found
         errors += wrong
-    return lines, errors
+    return lines, list(some(errors, prompts))
 
 
 def consent_prompts(site: Site) -> set[str]:
@@ -175,7 +175,7 @@ def _missing(there: set[str], file: Path, language: str, site: Site) -> Iterator
             remedy = f"add {lines} below '{block}:' (missing: {of_block[0]}, …)"
             yield ConfigError(file, None, f"'{block}' does not say every {what}", remedy)
             missing = [name for name in missing if name not in of_block]
-    for name in missing:
+    for name in missing[:MOST_TOLD]:
         spare = there - set(REQUIRED)
         hint = f" ({nearest(name, spare)})" if spare else ""
         what = f"language '{language}' has no prompt '{name}'"
