@@ -339,6 +339,7 @@ class _Engine:
             health=self._board,
             metrics=self._page.render,
             desk=self._desk,
+            switches=self._switchboard,
             estimates=self._estimates,
             running_calls=self._reception,
             unknown_messages=self._outbox,

@@ -44,6 +44,7 @@ class AgentDesk:
 
     async def take_break(self, name: str, reason: str | None) -> Agent:
         """At once, or when the contact at hand is over; with one of the site's reasons, where it has any."""
+        self._known(name)
         reasons = self._site.break_reasons
         _known_reason("break", reason, reasons)
         if reason is None and reasons:
@@ -56,6 +57,7 @@ class AgentDesk:
 
     async def wrap_up(self, name: str, reason: str | None) -> Agent:
         """The wrap-up is over; with one of the site's reasons, or with none where none is required."""
+        self._known(name)
         _known_reason("wrap-up", reason, self._site.wrap_up_reasons)
         return await self._change(
             name,

@@ -13,7 +13,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="For scripts: the API's own
 Number = Annotated[str | None, typer.Option(help="Only this phone number's")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest")]
 
-agents_app = typer.Typer(help="Agents: list them, sign them in and out, set up their phones.")
+agents_app = typer.Typer(help="Agents: list them, in, out, on breaks and back; set up their phones.")
+queues_app = typer.Typer(help="Queues: list them, close one or all in an emergency, open them again.")
 calls_app = typer.Typer(help="Calls: list them, show one with its timeline, or end one.")
 messages_app = typer.Typer(help="Text messages; and deciding about those nobody can tell were sent.")
 
@@ -23,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(agents_app, name="agents")
     app.add_typer(calls_app, name="calls")
     app.add_typer(messages_app, name="messages")
-    app.command()(queues)
+    app.add_typer(queues_app, name="queues")
     app.command()(tickets)
     app.command()(consents)
     app.command()(health)
@@ -38,12 +39,12 @@ def get(path: str, **query: str | int | None) -> dict[str, Any]:
         return api.get(path, **query)
 
 
-def post(path: str) -> dict[str, Any]:
+def post(path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """One instruction to the engine."""
     from ivr_engine.cli.client import Api
 
     with Api.here() as api:
-        return api.post(path)
+        return api.post(path, body)
 
 
 def _listed(answer: dict[str, Any], as_json: bool, columns: dict[str, str], nothing: str) -> None:
@@ -74,7 +75,13 @@ _AGENT = {
     "queues": "queues",
     "call_id": "call",
     "reason": "reason",
+    "next_break": "break after",
 }
+
+
+def show_agent(answer: dict[str, Any], as_json: bool) -> None:
+    """One agent, as the API gave it."""
+    _one(answer, as_json, _AGENT)
 
 
 @agents_app.callback(invoke_without_command=True)
@@ -205,8 +212,11 @@ def drop(message_id: str, as_json: AsJson = False) -> None:
 # ── the rest ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def queues(as_json: AsJson = False) -> None:
+@queues_app.callback(invoke_without_command=True)
+def queues(context: typer.Context, as_json: AsJson = False) -> None:
     """Who waits in which queue, and who could answer."""
+    if context.invoked_subcommand is not None:
+        return
     columns = {
         "name": "name",
         "label": "label",
@@ -216,6 +226,7 @@ def queues(as_json: AsJson = False) -> None:
         "right": "P80 right",
         "talking": "talking",
         "agents": "agents",
+        "closed": "closed",
     }
     found = get(f"{API}/queues")
     if not as_json:

@@ -54,8 +54,8 @@ class Api:
     def get(self, path: str, **query: str | int | None) -> Json:
         return self._json("GET", path, params={k: v for k, v in query.items() if v is not None})
 
-    def post(self, path: str) -> Json:
-        return self._json("POST", path)
+    def post(self, path: str, body: Json | None = None) -> Json:
+        return self._json("POST", path, body=body)
 
     def send(self, path: str, fields: Mapping[str, str], pictures: Sequence[Picture]) -> Json:
         """A multipart form."""
@@ -74,10 +74,11 @@ class Api:
         *,
         params: Mapping[str, str | int] | None = None,
         parts: Sequence[_Part] | None = None,
+        body: Json | None = None,
         fine: frozenset[int] = frozenset({200, 201}),
     ) -> Json:
         try:
-            answer = self._http.request(method, path, params=params, files=parts)
+            answer = self._http.request(method, path, params=params, files=parts, json=body)
         except httpx2.ConnectError:
             raise Unreachable(
                 f"no engine answers at {self._settings.local_url}: start it with 'ivr-engine run', "
@@ -88,14 +89,14 @@ class Api:
         except httpx2.HTTPError as error:
             raise Unreachable(f"the engine's answer was cut: {in_words(error)}") from None
         try:
-            body: Json = answer.json()
+            said: Json = answer.json()
         except ValueError:
             raise Unreachable(
                 f"what answers at {self._settings.local_url} is not the engine: set IVR_HTTP_PORT"
             ) from None
         if answer.status_code in fine:
-            return body
-        raise self._refused(answer.status_code, body)
+            return said
+        raise self._refused(answer.status_code, said)
 
     def _refused(self, status: int, body: Json) -> Refused:
         sentence = str(body.get("error", {}).get("message", f"the engine answered {status}"))

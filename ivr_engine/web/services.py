@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from ivr_engine.domain.agents import Agent
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.messages import Message
+from ivr_engine.domain.switches import Switch
 from ivr_engine.errors import Unreachable
 from ivr_engine.ports import Clock, Estimates, PhoneAccount, Store, Tx
 from ivr_engine.site.models import Site
@@ -25,11 +26,23 @@ STORE_ANSWERS_S: Final = 10.0
 
 
 class Desk(Protocol):
-    """Agents in and out. ``Refused(missing)`` for a name the site does not know."""
+    """Agents in and out. ``Refused(missing)`` for a name or a reason the site does not know."""
 
     async def sign_in(self, name: str) -> Agent: ...
     async def sign_out(self, name: str) -> Agent: ...
+    async def take_break(self, name: str, reason: str | None) -> Agent: ...
+    async def come_back(self, name: str) -> Agent: ...
+    async def wrap_up(self, name: str, reason: str | None) -> Agent: ...
     async def account(self, name: str) -> PhoneAccount: ...
+
+
+class Switches(Protocol):
+    """The emergency switch of each queue and of all. ``Refused(missing)`` for a queue or a prompt that the
+    site does not know."""
+
+    async def close(self, queue: str, prompt: str = ...) -> Switch: ...
+    async def open(self, queue: str) -> bool: ...
+    async def closed(self) -> dict[str, Switch]: ...
 
 
 class RunningCalls(Protocol):
@@ -63,6 +76,7 @@ class WebServices:
     health: HealthBoard
     metrics: Callable[[], Awaitable[bytes]]
     desk: Desk
+    switches: Switches
     estimates: Estimates
     running_calls: RunningCalls
     unknown_messages: UnknownMessages

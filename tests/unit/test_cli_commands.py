@@ -174,7 +174,7 @@ def failing(*arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     [
         (("calls", "show", "none"), "none"),
         (("calls", "hang-up", "none"), "none"),
-        (("agents", "sign-in", "nobody"), "no agent nobody"),
+        (("agents", "sign-in", "nobody"), "no agent 'nobody'"),
         (("agents", "sign-out", "bert"), "the contact must end first"),
         (("agents", "phone", "../x"), "ivr-engine: "),
         (("handset", "read", "nonsense"), "this is no phone number"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import httpx2
 from fastapi import FastAPI
 
+from ivr_engine.acd.desk import AgentDesk
 from ivr_engine.acd.estimates import WaitEstimates
+from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.consent import Consent, ConsentRecord, WaitTimeSmsStatus
@@ -19,7 +21,7 @@ from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, M
 from ivr_engine.domain.tickets import ticket_for
 from ivr_engine.errors import Refused
 from ivr_engine.observability.metrics import Metrics, MetricsPage
-from ivr_engine.ports import PhoneAccount, Store, Tx
+from ivr_engine.ports import Line, Store, Tx
 from ivr_engine.sim.prompts import SimPrompts
 from ivr_engine.site.models import Site
 from ivr_engine.site.now import InForce, SiteNow
@@ -47,6 +49,8 @@ SITE = Site.model_validate(
             "anna": {"label": "Anna", "queues": {"support"}},
             "bert": {"label": "Bert", "queues": {"support", "sales"}},
         },
+        "break_reasons": {"lunch": "Lunch"},
+        "wrap_up_reasons": {"sold": "Sold"},
     }
 )
 
@@ -59,32 +63,14 @@ class FixedClock:
         return self.at
 
 
-class FakeDesk:
-    """Signs in and out in the store, as the real one does."""
+async def _password(name: str) -> str:
+    return f"password-of-{name}"
 
-    def __init__(self, store: Store, clock: FixedClock) -> None:
-        self._store, self._clock = store, clock
 
-    async def sign_in(self, name: str) -> Agent:
-        return await self._change(name, lambda agent: agent.signed_in(self._clock.now()))
+class NoLine:
+    """Nobody waits."""
 
-    async def sign_out(self, name: str) -> Agent:
-        return await self._change(name, lambda agent: agent.signed_out(self._clock.now()))
-
-    async def account(self, name: str) -> PhoneAccount:
-        return PhoneAccount(name, f"password-of-{name}")
-
-    async def _change(self, name: str, change: Callable[[Agent], Agent]) -> Agent:
-        if name not in SITE.agents:
-            raise Refused(f"no agent {name}", missing=True)
-
-        def write(tx: Tx) -> Agent:
-            before = tx.agents.get(name) or Agent(name=name, state=AgentState.OFFLINE, since=START)
-            after = change(before)
-            tx.agents.save(after)
-            return after
-
-        return await self._store.run(write)
+    def look(self, queue: str | None) -> None: ...
 
 
 class FakeReception:
@@ -145,9 +131,11 @@ class Rig:
         assert answer.status_code == status, answer.text
         return answer
 
-    async def post(self, path: str, status: int = 200) -> httpx2.Response:
+    async def post(
+        self, path: str, status: int = 200, body: dict[str, Any] | None = None
+    ) -> httpx2.Response:
         async with self.client() as client:
-            answer = await client.post(path)
+            answer = await client.post(path, json=body)
         assert answer.status_code == status, answer.text
         return answer
 
@@ -155,6 +143,7 @@ class Rig:
 def make(media: Path, *, checks: tuple[Check, ...] | None = None, store: Store | None = None) -> Rig:
     store = store or connect("sqlite://")
     clock = FixedClock()
+    in_force = SiteNow(InForce(SITE, SimPrompts()))
     services = WebServices(
         store=store,
         clock=clock,
@@ -162,8 +151,9 @@ def make(media: Path, *, checks: tuple[Check, ...] | None = None, store: Store |
         site=lambda: SITE,
         health=HealthBoard((store_check(store),) if checks is None else checks),
         metrics=MetricsPage(Metrics(), store, clock).render,
-        desk=FakeDesk(store, clock),
-        estimates=WaitEstimates(SiteNow(InForce(SITE, SimPrompts())), store, clock),
+        desk=AgentDesk(in_force, store, clock, _password),
+        switches=Switchboard(in_force, store, clock, cast(Line, NoLine())),
+        estimates=WaitEstimates(in_force, store, clock),
         running_calls=FakeReception(store, clock),
         unknown_messages=FakeOutbox(store),
         media_folder=media,

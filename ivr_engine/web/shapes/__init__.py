@@ -4,12 +4,12 @@ A shape is made from a domain value in one place, beside it; times are UTC (ISO 
 caller's that is no valid number: the digits as signalled).
 """
 
-from ivr_engine.web.shapes.agents import AgentItem, PhoneItem
+from ivr_engine.web.shapes.agents import AgentItem, PhoneItem, Why
 from ivr_engine.web.shapes.calls import ENDED, CallItem, CallWithTimeline, TimelineItem
 from ivr_engine.web.shapes.common import API, Items
 from ivr_engine.web.shapes.consents import ConsentItem
 from ivr_engine.web.shapes.messages import MediaItem, MessageItem
-from ivr_engine.web.shapes.queues import EstimatedWait, QueueItem, WaitAccuracy
+from ivr_engine.web.shapes.queues import ClosedItem, Closing, EstimatedWait, QueueItem, WaitAccuracy
 from ivr_engine.web.shapes.tickets import CommentItem, FileItem, TicketItem
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "AgentItem",
     "CallItem",
     "CallWithTimeline",
+    "ClosedItem",
+    "Closing",
     "CommentItem",
     "ConsentItem",
     "EstimatedWait",
@@ -30,4 +32,5 @@ __all__ = [
     "TicketItem",
     "TimelineItem",
     "WaitAccuracy",
+    "Why",
 ]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from ivr_engine.domain.switches import Switch
 
 
 class EstimatedWait(BaseModel):
@@ -23,6 +27,24 @@ class WaitAccuracy(BaseModel):
     app_queue_error: float = Field(description="The same of the rule of Asterisk's app_queue")
 
 
+class Closing(BaseModel):
+    """What callers hear; not given: the prompt ``emergency``."""
+
+    prompt: str | None = Field(default=None, max_length=60, description="The name of a prompt of the site")
+
+
+class ClosedItem(BaseModel):
+    """A queue that is closed by the emergency switch."""
+
+    queue: str | None = Field(description="null: all of them")
+    prompt: str = Field(description="What callers hear")
+    since: datetime
+
+    @classmethod
+    def of(cls, switch: Switch) -> ClosedItem:
+        return cls(queue=switch.queue or None, prompt=switch.prompt, since=switch.since)
+
+
 class QueueItem(BaseModel):
     """A queue now."""
 
@@ -36,6 +58,8 @@ class QueueItem(BaseModel):
                     "longest_wait_seconds": 84.2,
                     "talking": 1,
                     "agents": {"available": 0, "on_contact": 1, "offline": 2},
+                    "strategy": "longest_idle",
+                    "closed": None,
                     "estimated_wait": {"p50_seconds": 164.0, "p80_seconds": 251.0, "expected_seconds": 180.5},
                     "accuracy": {
                         "callers": 212.4,
@@ -55,6 +79,8 @@ class QueueItem(BaseModel):
     longest_wait_seconds: float | None = Field(description="null when nobody waits")
     talking: int
     agents: dict[str, int] = Field(description="Agents who serve this queue, by state")
+    strategy: str = Field(description="Whose turn it is among the agents who are free")
+    closed: ClosedItem | None = Field(description="By the emergency switch")
     estimated_wait: EstimatedWait | None = Field(description="null when unknown: nobody is signed in")
     accuracy: WaitAccuracy | None = Field(
         description="Of what each caller would have been told on entry; null before anybody waited"
