@@ -24,14 +24,15 @@ from fastapi import APIRouter
 from ivr_engine import keys
 from ivr_engine.acd.desk import AgentDesk
 from ivr_engine.acd.dispatcher import Dispatcher
-from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.acd.estimates import WaitEstimates
+from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.asterisk.ami import AmiSettings, TrunkWatch
 from ivr_engine.asterisk.ari_client import Replaced
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.telephony import AriTelephony
 from ivr_engine.callflow import forgotten
 from ivr_engine.callflow.admission import Admission
+from ivr_engine.callflow.commands import CallCommands
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
 from ivr_engine.errors import ConfigError, ExternalError
@@ -41,8 +42,9 @@ from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaStorer
 from ivr_engine.messaging.outbox import Outbox
 from ivr_engine.messaging.reconcile import Reconciliation
+from ivr_engine.messaging.recordings import RecordingKeeper
 from ivr_engine.messaging.voicemail import VoicemailStorer
-from ivr_engine.messaging.written import keep
+from ivr_engine.messaging.written import delete, keep
 from ivr_engine.observability.lag import LagStore
 from ivr_engine.observability.masking import hide
 from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, watch_loop
@@ -69,6 +71,7 @@ from ivr_engine.web.health import (
     socket_check,
     store_check,
 )
+from ivr_engine.web.in_call import in_call_router
 from ivr_engine.web.server import listen, serve
 from ivr_engine.web.services import WebServices
 from ivr_engine.web.site import site_router
@@ -214,6 +217,16 @@ class _Engine:
             keep=functools.partial(keep, settings.media),
             engine=self._telephony.name,
         )
+        self._recordings = RecordingKeeper(
+            store=store,
+            recordings=self._telephony.recordings,
+            stop=self._telephony.end_recording,
+            clock=self._clock,
+            keep=functools.partial(keep, settings.media),
+            delete=functools.partial(delete, settings.media),
+            engine=self._telephony.name,
+            settings=lambda: self._site.recordings,
+        )
         in_force = self._reloader.in_force
         self._line = Dispatcher(in_force, store, self._clock, _new_id)
         self._desk = AgentDesk(
@@ -279,6 +292,7 @@ class _Engine:
             "outbox": self._outbox.run,
             "media": self._media.run,
             "voicemail": self._voicemail.run,
+            "recordings": self._recordings.run,
             "sms reconciliation": self._reconciliation().run,
             "drain": self._end_when_drained,
             "web": self._web,
@@ -348,6 +362,7 @@ class _Engine:
             more=(
                 self._handset(),
                 drain_router(self._drain),
+                in_call_router(CallCommands(self._house)),
                 site_router(lambda: self._reloader.state, self._reloader.reload, self._picture),
                 trunks_router(self._trunks.trunks),
             ),

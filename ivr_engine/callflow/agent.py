@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from ivr_engine.callflow import party
+from ivr_engine.callflow import party, recording
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import AgentChanged, AgentConnected, OfferMissed, TicketOpened
@@ -78,7 +78,7 @@ async def _store_connection(house: House, call: Call) -> Call:
 
     def write(tx: Tx) -> Call:
         now, before = house.clock.now(), tx.calls.get(call.id)
-        current = before.connected(before.ticket_id or new_id, now)
+        current = recording.begins(house, tx, before.connected(before.ticket_id or new_id, now))
         tx.calls.save(current)
         if before.ticket_id is None:
             _open_ticket(tx, current, new_id, now)

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.callflow import agent, conversation
+from ivr_engine.callflow import agent, conversation, recording
 from ivr_engine.callflow.house import House
 from ivr_engine.domain import handover
 from ivr_engine.domain.calls import Call
@@ -196,6 +196,20 @@ class CallCommands:
     async def stop_listening(self, call_id: str) -> Call:
         return await self._change(
             call_id, lambda tx, call: conversation.end_listening(self._house, tx, call, "stopped")
+        )
+
+    # ── recording ────────────────────────────────────────────────────────────────────────────────
+
+    async def record(self, call_id: str) -> Call:
+        """Record both sides from now on, once the caller has been told or has agreed."""
+        return await self._change(
+            call_id, lambda tx, call: self._stored(tx, recording.wanted(self._house, tx, call))
+        )
+
+    async def stop_recording(self, call_id: str) -> Call:
+        """What was recorded until now is kept."""
+        return await self._change(
+            call_id, lambda tx, call: self._stored(tx, recording.stopped(self._house, tx, call))
         )
 
     # ── how ──────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from ivr_engine.callflow import agent, party
+from ivr_engine.callflow import agent, party, recording
 from ivr_engine.callflow.arrangement import Arrangement
 from ivr_engine.callflow.house import House
 from ivr_engine.domain import handover
@@ -41,8 +41,10 @@ async def talk(house: House, leg: Leg, call: Call, *, taken_over: bool) -> Call 
                 await arrangement.part(call)
                 house.line.agent_changed()
                 return call
-            await arrangement.follow(call)
-            ended = await leg.until(_next(house, call, bell))
+            if not await arrangement.follow(call):
+                await recording.failed(house, call)
+                continue
+            ended = await leg.until(_next(house, leg, call, bell))
             if ended is not None:
                 return ended
 
@@ -51,7 +53,7 @@ def _row(call_id: str, tx: Tx) -> Call:
     return tx.calls.get(call_id)
 
 
-async def _next(house: House, call: Call, bell: asyncio.Event) -> EndReason | None:
+async def _next(house: House, leg: Leg, call: Call, bell: asyncio.Event) -> EndReason | None:
     """Until something changes, and has been stored; a reason when it was the end."""
     consult, listener = call.talk.consult, call.talk.listener
     waiting: dict[str, Coroutine[Any, Any, object]] = {"agent": party.gone(house, call.offer.id)}
@@ -64,6 +66,8 @@ async def _next(house: House, call: Call, bell: asyncio.Event) -> EndReason | No
         waiting["listener"] = (
             party.gone(house, listener.id) if listener.there else _rung(house, listener.id, left_s)
         )
+    if call.talk.asking:
+        waiting["question"] = recording.ask_now(house, leg, call)
     waiting["bell"] = bell.wait()
     who, result = await _first(waiting)
     if who == "agent":
@@ -122,7 +126,7 @@ async def _agent_left(house: House, call: Call) -> EndReason | None:
 def hand_over(house: House, tx: Tx, call: Call) -> Call:
     """The agent is done with the call, the third party has it."""
     consult = call.talking().at(*Stage)
-    after = handover.handed_over(call)
+    after = recording.begins(house, tx, handover.handed_over(call))
     agent.let_go(house, tx, call.offer.agent, call)
     if call.talk.listener is not None:
         agent.let_go(house, tx, call.talk.listener.agent, call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivr_engine.callflow import agent, conversation, flow, leaving, transfer, waiting
+from ivr_engine.callflow import agent, conversation, flow, leaving, recording, transfer, waiting
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.errors import Refused
@@ -39,6 +39,7 @@ async def _next_part(house: House, leg: Leg, call: Call, *, taken_over: bool) ->
 
 async def _wait_for_agent(house: House, leg: Leg, call: Call) -> Call:
     """In the line until caller and agent hear each other; what fails before leaves the place as it was."""
+    call = await recording.tell(house, leg, call)
     with house.line.seat(call.id) as seat:
         if call.chapter is not Chapter.CONNECTING:
             await house.telephony.park(leg, house.site.queue(call.queue).music)

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from ivr_engine.cli import asking, beginning, config, db, handset, processes, say, script, staff
+from ivr_engine.cli import asking, beginning, config, db, handset, in_call, processes, say, script, staff
 from ivr_engine.errors import IvrError
 
 FAILED = 1
@@ -26,6 +26,7 @@ app = typer.Typer(
 processes.add_to(app)
 asking.add_to(app)
 staff.add_to(asking.agents_app, asking.queues_app)
+in_call.add_to(asking.calls_app)
 config.add_to(app)
 beginning.add_to(app)
 say.add_to(app)

@@ -13,7 +13,7 @@ from typing import Final
 from ivr_engine.domain.capacity import Stay
 from ivr_engine.domain.consent import Consent
 from ivr_engine.domain.routing import Routing
-from ivr_engine.domain.talk import Stage, Talk
+from ivr_engine.domain.talk import RecordingAnswer, Stage, Talk
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 
@@ -26,7 +26,8 @@ class Chapter(StrEnum):
     ``voicemail`` the caller is asked for a message · ``recording`` it is being recorded ·
     ``leaving`` the last words before the call is hung up ·
 
-    in a queue: ``waiting`` in the line, music · ``choosing`` what to do, the queue is over capacity ·
+    in a queue: ``notice`` the caller is told, or asked, that talks are recorded · ``waiting`` in the line,
+    music · ``choosing`` what to do, the queue is over capacity ·
     ``announcing`` the position is being said · ``consent`` the consent message or its ten seconds ·
     ``thanking`` the SMS is allowed and stored, "sent" not yet said to its end · ``ringing`` an agent's
     phone rings · ``connecting`` the agent has answered, the two cannot hear each other yet · ``talking``
@@ -44,6 +45,7 @@ class Chapter(StrEnum):
     VOICEMAIL = "voicemail"
     RECORDING = "recording"
     LEAVING = "leaving"
+    NOTICE = "notice"
     WAITING = "waiting"
     CHOOSING = "choosing"
     ANNOUNCING = "announcing"
@@ -72,7 +74,7 @@ _IN_FLOW = frozenset(
 _WAITING = frozenset(
     {Chapter.WAITING, Chapter.CHOOSING, Chapter.ANNOUNCING, Chapter.CONSENT, Chapter.THANKING}
 )
-_IN_LINE = _WAITING | {Chapter.RINGING}
+_IN_LINE = _WAITING | {Chapter.NOTICE, Chapter.RINGING}
 
 
 STATES: Final = (
@@ -130,6 +132,7 @@ class Call:
     chapter: Chapter = Chapter.ARRIVING
     consent: Consent = field(default_factory=Consent)
     priority: int = 0
+    recording_answer: RecordingAnswer | None = None
     over_capacity: bool = False
     entered_at: datetime | None = None
     next_announcement_at: datetime | None = None
@@ -153,7 +156,7 @@ class Call:
             return Chapter.TRANSFERRED if self.chapter is Chapter.TRANSFERRED else Chapter.MENU
         if self.chapter is Chapter.HANDING_ON:
             return Chapter.TRANSFERRED
-        if self.chapter in _WAITING:
+        if self.chapter in _WAITING or self.chapter is Chapter.NOTICE:
             return Chapter.WAITING
         return Chapter.TALKING if self.chapter is Chapter.CONNECTING else self.chapter
 

@@ -190,7 +190,8 @@ class ConsentRecord:
     """One line of the consent ledger: append-only, the proof of what was heard and answered.
 
     ``wording`` is the exact text spoken, ``wording_version`` a hash of it, ``audio_hash`` a hash of
-    the sound played. ``key`` is what was pressed, ``None`` for silence.
+    the sound played. ``key`` is what was pressed, ``None`` for silence. ``purpose``: what was asked,
+    ``wait_time_sms`` or ``recording``.
     """
 
     id: str
@@ -204,3 +205,4 @@ class ConsentRecord:
     audio_hash: str
     key: str | None
     outcome: WaitTimeSmsStatus
+    purpose: str = "wait_time_sms"

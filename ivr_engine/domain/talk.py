@@ -31,6 +31,20 @@ class Listening(StrEnum):
     BARGE = "barge"
 
 
+class RecordingAnswer(StrEnum):
+    """``announced``: the caller was told, and stayed · ``allowed`` and ``denied`` by key · ``no_response`` is
+    no agreement."""
+
+    ANNOUNCED = "announced"
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    NO_RESPONSE = "no_response"
+
+    @property
+    def agreed(self) -> bool:
+        return self in (RecordingAnswer.ANNOUNCED, RecordingAnswer.ALLOWED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consult:
     """Somebody whom the agent calls while the caller holds: another ``agent``, or a ``number`` outside
@@ -142,6 +156,27 @@ class Talk:
     def handed_over(self) -> Talk:
         """What stays when somebody else talks to the caller instead: nothing that was the agent's."""
         return Talk()
+
+    def asked_to_record(self) -> Talk:
+        """The caller is to be told, or asked."""
+        self._must_not_be_recorded()
+        if self.caller_apart:
+            raise Refused("the caller hears music, and can be told nothing")
+        return replace(self, asking=True)
+
+    def recorded(self, name: str) -> Talk:
+        self._must_not_be_recorded()
+        return replace(self, asking=False, recording=name)
+
+    def not_recorded(self) -> Talk:
+        """Any more, or after all."""
+        if self.recording is None and not self.asking:
+            raise Refused("nothing is being recorded")
+        return replace(self, asking=False, recording=None)
+
+    def _must_not_be_recorded(self) -> None:
+        if self.recording is not None:
+            raise Refused("the talk is being recorded already")
 
     def listened_to(self, listener: Listener) -> Talk:
         """By one at a time; who listens may change to another way of it."""

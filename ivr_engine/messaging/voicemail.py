@@ -33,6 +33,11 @@ _BYTES_A_SECOND: Final = 16_000
 that a crash of Asterisk cut short it is 0."""
 
 
+def seconds_of(wav: bytes) -> float:
+    """The length of what the telephone system recorded; 0 for what is no recording."""
+    return round(max(0, len(wav) - _HEADER) / _BYTES_A_SECOND, 1) if wav.startswith(b"RIFF") else 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoicemailPolicy:
     """Seconds. ``shortest_s``: less is nobody's message. ``missing_s``: a recording not there so long after
@@ -108,13 +113,13 @@ class VoicemailStorer:
             content = b""
         if content is None:
             return False
-        seconds = max(0, len(content) - _HEADER) / _BYTES_A_SECOND
-        if not content.startswith(b"RIFF") or seconds < self._policy.shortest_s:
-            await self._store.run(lambda tx: self._dropped(tx, voicemail, round(seconds, 1)))
+        seconds = seconds_of(content)
+        if seconds < self._policy.shortest_s:
+            await self._store.run(lambda tx: self._dropped(tx, voicemail, seconds))
             return True
         name = f"{voicemail.id}.wav"
         await self._keep_file(name, content)
-        await self._store.run(lambda tx: self._attached(tx, voicemail, name, len(content), round(seconds, 1)))
+        await self._store.run(lambda tx: self._attached(tx, voicemail, name, len(content), seconds))
         return True
 
     def _dropped(self, tx: Tx, voicemail: Voicemail, seconds: float) -> None:

@@ -30,3 +30,8 @@ def write_whole(folder: Path, name: str, content: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+async def delete(folder: Path, name: str) -> None:
+    """Take a file away, beside the event loop; fine when it is gone. ``OSError``."""
+    await asyncio.to_thread((folder / name).unlink, missing_ok=True)

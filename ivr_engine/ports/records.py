@@ -12,6 +12,7 @@ from ivr_engine.domain.calls import Call
 from ivr_engine.domain.consent import ConsentRecord
 from ivr_engine.domain.events import Event, Happening
 from ivr_engine.domain.messages import Message, MessageStatus
+from ivr_engine.domain.recordings import RecordingStatus, TalkRecording
 from ivr_engine.domain.switches import Switch
 from ivr_engine.domain.tickets import Comment, Ticket, TicketFile, Voicemail
 from ivr_engine.domain.wait_watch import WaitWatch
@@ -143,6 +144,10 @@ class Tickets(Protocol):
         """Nothing happens when one with that ``source_id`` is there."""
         ...
 
+    def detach(self, ticket_id: str, source_id: str) -> None:
+        """Take a file away; nothing happens when there is none with that ``source_id``."""
+        ...
+
     def search(self, *, caller: str | None = None, limit: int = 100) -> list[Ticket]: ...
 
 
@@ -163,6 +168,30 @@ class Voicemails(Protocol):
 
     def due(self, engine: str, now: datetime, limit: int) -> list[Voicemail]:
         """Those of ``engine``, oldest first."""
+        ...
+
+
+class TalkRecordings(Protocol):
+    """Recordings of talks, those that were deleted too."""
+
+    def add(self, recording: TalkRecording) -> None: ...
+
+    def save(self, recording: TalkRecording) -> None: ...
+
+    def get(self, recording_id: str) -> TalkRecording:
+        """Locked until the transaction ends; ``Refused(missing)`` when there is none."""
+        ...
+
+    def of_call(self, call_id: str) -> list[TalkRecording]:
+        """Oldest first."""
+        ...
+
+    def due(self, engine: str, status: RecordingStatus, now: datetime, limit: int) -> list[TalkRecording]:
+        """Those of ``engine``, oldest first."""
+        ...
+
+    def with_status(self, status: RecordingStatus) -> list[TalkRecording]:
+        """Newest first."""
         ...
 
 

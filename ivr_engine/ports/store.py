@@ -15,6 +15,7 @@ from ivr_engine.ports.records import (
     Events,
     Messages,
     Queues,
+    TalkRecordings,
     Tickets,
     Voicemails,
     Waits,
@@ -52,6 +53,8 @@ class Tx(Protocol):
     def engines(self) -> Engines: ...
     @property
     def voicemails(self) -> Voicemails: ...
+    @property
+    def recordings(self) -> TalkRecordings: ...
     @property
     def queues(self) -> Queues: ...
     @property

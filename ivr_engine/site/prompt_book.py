@@ -28,6 +28,10 @@ WAITS: Final = tuple(one.prompt for one in every_range())
 """Those in which the wait is said: needed where a queue announces it."""
 
 
+RECORDING: Final = ("recording_notice", "recording_consent")
+"""What callers hear before a talk is recorded: there where a queue has it said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spoken:
     prompt: Prompt

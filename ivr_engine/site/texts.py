@@ -60,6 +60,16 @@ def consent_prompts(site: Site) -> set[str]:
     return {site.prompt_name(queue, "consent") for queue in site.queues} or {"consent"}
 
 
+def recording_prompts(site: Site) -> dict[str, set[str]]:
+    """What is said before talks are recorded, by its usual name: the names under which it is played."""
+    found: dict[str, set[str]] = {"recording_notice": set(), "recording_consent": set()}
+    for name, queue in site.queues.items():
+        if queue.recording.when != "never":
+            usual = "recording_consent" if queue.recording.ask == "consent" else "recording_notice"
+            found[usual].add(site.prompt_name(name, usual))
+    return found
+
+
 def keys_not_named(text: str, language: str) -> list[str]:
     """Which of the keys 1 and 2 the consent message ``text`` does not name."""
     return [key for key in ("1", "2") if not names_key(text, language, key)]
@@ -136,8 +146,9 @@ def _needed(site: Site) -> set[str]:
     in_flows = {name for flow in site.flows.values() for _, name in flow.prompts()}
     closed = {queue.closed_prompt for queue in site.queues.values() if queue.schedule is not None}
     leaving = {way.words for _, _, way in site.ways_out() if way.words is not None}
+    recording = set[str]().union(*recording_prompts(site).values())
     messages = {name for queue in site.queues.values() for name in queue.messages}
-    return set(REQUIRED) | own | in_flows | closed | leaving | messages | _waits(site)
+    return set(REQUIRED) | own | in_flows | closed | leaving | recording | messages | _waits(site)
 
 
 def _waits(site: Site) -> set[str]:
@@ -183,7 +194,7 @@ def _missing(there: set[str], file: Path, language: str, site: Site) -> Iterator
 
 
 def _consent(lines: list[Line], site: Site) -> Iterator[ConfigError]:
-    names = consent_prompts(site)
+    names = consent_prompts(site) | recording_prompts(site)["recording_consent"]
     for line in lines:
         if line.name not in names:
             continue
@@ -192,4 +203,4 @@ def _consent(lines: list[Line], site: Site) -> Iterator[ConfigError]:
             yield ConfigError(line.file, line.line, f"'{line.name}' has a recording but no text", remedy)
         elif keys := keys_not_named(line.text, line.language):
             what = f"'{line.name}' does not name the key {' and '.join(keys)}"
-            yield ConfigError(line.file, line.line, what, "say that 1 allows the SMS and 2 refuses it")
+            yield ConfigError(line.file, line.line, what, "say that 1 allows it and 2 refuses it")

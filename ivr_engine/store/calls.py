@@ -12,7 +12,7 @@ from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.capacity import Stay
 from ivr_engine.domain.consent import Consent, WaitTimeSmsStatus
 from ivr_engine.domain.routing import Routing
-from ivr_engine.domain.talk import Talk
+from ivr_engine.domain.talk import RecordingAnswer, Talk
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
 from ivr_engine.store.connection import Statements, changed
@@ -152,6 +152,7 @@ def _values(call: Call) -> dict[str, Any]:
         "consent_rounds": call.consent.rounds,
         "consent_wrong_keys": call.consent.wrong_keys,
         "priority": call.priority,
+        "recording_answer": call.recording_answer and call.recording_answer.value,
         "over_capacity": call.over_capacity,
         "entered_at": call.entered_at,
         "next_announcement_at": call.next_announcement_at,
@@ -193,6 +194,7 @@ def _call(row: Row[Any]) -> Call:
             wrong_keys=row.consent_wrong_keys,
         ),
         priority=row.priority,
+        recording_answer=None if row.recording_answer is None else RecordingAnswer(row.recording_answer),
         over_capacity=row.over_capacity,
         entered_at=row.entered_at,
         next_announcement_at=row.next_announcement_at,
@@ -205,7 +207,7 @@ def _call(row: Row[Any]) -> Call:
         end_reason=None if row.end_reason is None else EndReason(row.end_reason),
         routing=_PLAIN if row.routing is None else _routing(row.routing),
         last_words=row.last_words,
-        stay=_NEW if row.stay is None else _stay(row.stay),
         visit=None if row.visit is None else _visit(row.visit),
         talk=_SILENT if row.talk is None else _talk(row.talk),
+        stay=_NEW if row.stay is None else _stay(row.stay),
     )

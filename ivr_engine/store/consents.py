@@ -43,6 +43,7 @@ class ConsentTable:
             "audio_hash": record.audio_hash,
             "key": record.key,
             "outcome": record.outcome.value,
+            "purpose": record.purpose,
         }
         self._db.write(_INSERT, values)
 
@@ -64,4 +65,5 @@ def _record(row: Row[Any]) -> ConsentRecord:
         audio_hash=row.audio_hash,
         key=row.key,
         outcome=WaitTimeSmsStatus(row.outcome),
+        purpose=row.purpose,
     )

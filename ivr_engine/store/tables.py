@@ -21,6 +21,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -87,6 +88,7 @@ calls: Final = Table(
     Column("consent_rounds", Integer, nullable=False),
     Column("consent_wrong_keys", Integer, nullable=False),
     Column("priority", Integer, nullable=False),
+    Column("recording_answer", Name, comment="what the caller was told, or said, about recordings"),
     Column("over_capacity", Boolean, nullable=False),
     Column("entered_at", UtcDateTime),
     Column("next_announcement_at", UtcDateTime),
@@ -265,6 +267,7 @@ consents: Final = Table(
     Column("audio_hash", Name, nullable=False),
     Column("key", Name),
     Column("outcome", Name, nullable=False),
+    Column("purpose", Name, nullable=False, comment="what was asked"),
 )
 Index(None, consents.c.number, consents.c.at)
 Index(None, consents.c.at)
@@ -292,6 +295,25 @@ voicemails: Final = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", UtcDateTime),
 )
+
+
+recordings: Final = Table(
+    "recordings",
+    metadata,
+    Column("id", Name, primary_key=True, comment="its name in the telephone system"),
+    Column("engine", Name, nullable=False),
+    Column("call_id", Name, nullable=False),
+    Column("agent", Name, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("status", Name, nullable=False),
+    Column("size", BigInteger, nullable=False, comment="bytes"),
+    Column("seconds", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),
+)
+Index(None, recordings.c.call_id)
+Index(None, recordings.c.status, recordings.c.started_at, recordings.c.id)
+Index(None, recordings.c.engine, recordings.c.status, recordings.c.started_at, recordings.c.id)
 
 
 engines: Final = Table(

@@ -41,6 +41,9 @@ _COMMENTS: Final = _parts_of(comments)
 _FILES: Final = _parts_of(files)
 _COMMENT_THERE: Final = _there(comments)
 _FILE_THERE: Final = _there(files)
+_DETACH: Final = files.delete().where(
+    files.c.ticket_id == bindparam("ticket"), files.c.source_id == bindparam("source")
+)
 _ADD_COMMENT: Final = comments.insert().inline()
 _ADD_FILE: Final = files.insert().inline()
 
@@ -82,6 +85,9 @@ class TicketTable:
     def attach(self, ticket_id: str, file: TicketFile) -> None:
         if self._is_new(ticket_id, _FILE_THERE, file.source_id):
             self._db.write(_ADD_FILE, _file_values(ticket_id, file))
+
+    def detach(self, ticket_id: str, source_id: str) -> None:
+        self._db.write(_DETACH, {"ticket": ticket_id, "source": source_id})
 
     def search(self, *, caller: str | None = None, limit: int = 100) -> list[Ticket]:
         """Newest first."""

@@ -20,6 +20,7 @@ from ivr_engine.store.failures import STORE_ERRORS, translated
 from ivr_engine.store.messages import MessageTable
 from ivr_engine.store.noted import NOTHING, Noted
 from ivr_engine.store.queues import QueueTable
+from ivr_engine.store.recordings import RecordingTable
 from ivr_engine.store.tickets import TicketTable
 from ivr_engine.store.voicemails import VoicemailTable
 from ivr_engine.store.waits import WaitTable
@@ -40,6 +41,7 @@ class Transaction:
         "messages",
         "noted",
         "queues",
+        "recordings",
         "statements",
         "tickets",
         "voicemails",
@@ -58,6 +60,7 @@ class Transaction:
         self.events = EventTable(statements)
         self.engines = EngineTable(statements)
         self.voicemails = VoicemailTable(statements)
+        self.recordings = RecordingTable(statements)
         self.waits = WaitTable(statements)
         self.queues = QueueTable(statements)
 

@@ -29,6 +29,7 @@ NEW = Call(
 )
 WITH_AN_AGENT = (Chapter.RINGING, Chapter.CONNECTING)
 IN_LINE = (
+    Chapter.NOTICE,
     Chapter.WAITING,
     Chapter.CHOOSING,
     Chapter.ANNOUNCING,
@@ -52,8 +53,9 @@ def test_into_the_line_and_again_at_the_same_place() -> None:
 def test_who_holds_a_place_and_who_may_be_offered(chapter: Chapter) -> None:
     call = replace(NEW, chapter=chapter)
     assert call.in_line == (chapter in IN_LINE)
-    assert call.may_be_offered == (chapter in IN_LINE and chapter is not Chapter.RINGING)
+    assert call.may_be_offered == (chapter in IN_LINE and chapter not in (Chapter.NOTICE, Chapter.RINGING))
     people_say = {
+        Chapter.NOTICE: "waiting",
         Chapter.CHOOSING: "waiting",
         Chapter.ANNOUNCING: "waiting",
         Chapter.CONSENT: "waiting",

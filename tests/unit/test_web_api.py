@@ -47,6 +47,7 @@ async def test_calls_show_place_and_consent_newest_first(rig: Rig) -> None:
         "entered_at": "2026-01-31T09:15:00Z",
         "next_announcement_at": None,
         "agent": None,
+        "talk": None,
         "ticket_id": None,
         "answered_at": None,
         "ended_at": None,

@@ -10,6 +10,7 @@ from ivr_engine.web.shapes.common import API, Items
 from ivr_engine.web.shapes.consents import ConsentItem
 from ivr_engine.web.shapes.messages import MediaItem, MessageItem
 from ivr_engine.web.shapes.queues import ClosedItem, Closing, EstimatedWait, QueueItem, WaitAccuracy
+from ivr_engine.web.shapes.recordings import RecordingItem
 from ivr_engine.web.shapes.tickets import CommentItem, FileItem, TicketItem
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "MessageItem",
     "PhoneItem",
     "QueueItem",
+    "RecordingItem",
     "TicketItem",
     "TimelineItem",
     "WaitAccuracy",

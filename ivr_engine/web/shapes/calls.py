@@ -8,8 +8,43 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ivr_engine.domain.calls import Call
+from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import Event
+from ivr_engine.domain.talk import Talk
+
+
+class ThirdPartyItem(BaseModel):
+    """Whom the agent has called: an agent or a number."""
+
+    agent: str | None
+    number: str | None
+    stage: str = Field(description="ringing, private (the caller hears music) or joined (a conference)")
+
+
+class ListenerItem(BaseModel):
+    agent: str
+    mode: str = Field(description="listen, whisper or barge")
+    there: bool = Field(description="false while their phone rings")
+
+
+class TalkItem(BaseModel):
+    """How caller and agent talk."""
+
+    on_hold: bool
+    muted: bool
+    recording: bool
+    third_party: ThirdPartyItem | None
+    listener: ListenerItem | None
+
+    @classmethod
+    def of(cls, talk: Talk) -> TalkItem:
+        return cls(
+            on_hold=talk.held,
+            muted=talk.muted,
+            recording=talk.recording is not None,
+            third_party=talk.consult and ThirdPartyItem.model_validate(talk.consult, from_attributes=True),
+            listener=talk.listener and ListenerItem.model_validate(talk.listener, from_attributes=True),
+        )
 
 
 class CallItem(BaseModel):
@@ -34,6 +69,7 @@ class CallItem(BaseModel):
                     "entered_at": "2026-01-31T09:15:01Z",
                     "next_announcement_at": "2026-01-31T09:15:20Z",
                     "agent": None,
+                    "talk": None,
                     "ticket_id": None,
                     "answered_at": None,
                     "ended_at": None,
@@ -62,6 +98,7 @@ class CallItem(BaseModel):
     entered_at: datetime | None = Field(description="Since when the caller is in line")
     next_announcement_at: datetime | None
     agent: str | None
+    talk: TalkItem | None = Field(description="null unless an agent talks to the caller")
     ticket_id: str | None
     answered_at: datetime | None = Field(description="When an agent was connected")
     ended_at: datetime | None
@@ -88,6 +125,7 @@ class CallItem(BaseModel):
             entered_at=call.entered_at,
             next_announcement_at=call.next_announcement_at,
             agent=call.agent,
+            talk=TalkItem.of(call.talk) if call.chapter is Chapter.TALKING else None,
             ticket_id=call.ticket_id,
             answered_at=call.answered_at,
             ended_at=call.ended_at,

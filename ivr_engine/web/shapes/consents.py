@@ -27,6 +27,7 @@ class ConsentItem(BaseModel):
                     "audio_hash": "41aa",
                     "key": "1",
                     "outcome": "allowed",
+                    "purpose": "wait_time_sms",
                 }
             ]
         }
@@ -42,6 +43,7 @@ class ConsentItem(BaseModel):
     audio_hash: str = Field(description="A hash of the sound played")
     key: str | None = Field(description="What was pressed; null for silence")
     outcome: str = Field(description="allowed, denied or no_response")
+    purpose: str = Field(description="What was asked: wait_time_sms or recording")
 
     @classmethod
     def of(cls, record: ConsentRecord) -> ConsentItem:

@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("consent_rounds", sa.Integer(), nullable=False),
         sa.Column("consent_wrong_keys", sa.Integer(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("recording_answer", _NAME, comment="what the caller was told, or said, about recordings"),
         sa.Column("over_capacity", sa.Boolean(), nullable=False),
         sa.Column("entered_at", _TIME),
         sa.Column("next_announcement_at", _TIME),
@@ -124,10 +125,31 @@ def upgrade() -> None:
         sa.Column("audio_hash", _NAME, nullable=False),
         sa.Column("key", _NAME),
         sa.Column("outcome", _NAME, nullable=False),
+        sa.Column("purpose", _NAME, nullable=False, comment="what was asked"),
         sa.PrimaryKeyConstraint("id", name="pk_consents"),
     )
     op.create_index("ix_consents_at", "consents", ["at"])
     op.create_index("ix_consents_number_at", "consents", ["number", "at"])
+
+    op.create_table(
+        "recordings",
+        sa.Column("id", _NAME, nullable=False, comment="its name in the telephone system"),
+        sa.Column("engine", _NAME, nullable=False),
+        sa.Column("call_id", _NAME, nullable=False),
+        sa.Column("agent", _NAME, nullable=False),
+        sa.Column("started_at", _TIME, nullable=False),
+        sa.Column("status", _NAME, nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False, comment="bytes"),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", _TIME),
+        sa.PrimaryKeyConstraint("id", name="pk_recordings"),
+    )
+    op.create_index("ix_recordings_call_id", "recordings", ["call_id"])
+    op.create_index(
+        "ix_recordings_engine_status_started_at_id", "recordings", ["engine", "status", "started_at", "id"]
+    )
+    op.create_index("ix_recordings_status_started_at_id", "recordings", ["status", "started_at", "id"])
 
     op.create_table(
         "engines",
@@ -293,6 +315,7 @@ def downgrade() -> None:
         "messages",
         "events",
         "engines",
+        "recordings",
         "consents",
         "calls",
         "callers",
