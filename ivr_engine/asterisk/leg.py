@@ -7,7 +7,8 @@ playback ends go into its bounded queue; the end of the channel wakes every verb
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator, Sequence
+from collections import deque
+from collections.abc import Awaitable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeGuard, TypeVar
 
@@ -44,6 +45,8 @@ Inbox = asyncio.Queue[Heard]
 log = structlog.get_logger()
 
 NORMAL_CLEARING = 16
+MOST_TYPED = 20
+"""Keys kept between two questions; of more the last ones."""
 HANG_UP_FOLLOWS_S = 0.25
 """A prompt that a hang-up cut short is reported as failed, sometimes just before the hang-up itself."""
 STASIS = frozenset({"Stasis", "StasisBroadcast"})
@@ -61,6 +64,8 @@ class AriLeg:
         self._settings = settings
         self._id = channel_id
         self._inboxes: list[Inbox] = []
+        self._typed: deque[str] | None = None
+        """Keys nobody waited for since the last ``gather`` began; ``None``: something else was done since."""
         self._playbacks = Playbacks(channel_id)
         self._up = False
         self._life = Life()
@@ -98,6 +103,8 @@ class AriLeg:
         """Queue a key or a playback's end for whoever listens; false when a queue is full."""
         if isinstance(event, PlaybackFinished):
             self._playbacks.ended(event.playback.id)
+        if not self._inboxes and self._typed is not None and isinstance(event, ChannelDtmfReceived):
+            self._typed.append(event.digit)
         for inbox in self._inboxes:
             if inbox.full():
                 return False
@@ -145,6 +152,7 @@ class AriLeg:
                 self._up = True
 
     async def play(self, prompts: Sequence[Prompt]) -> PlayResult:
+        self._typed = None
         async with self._while_alive():
             if not prompts:
                 return Finished()
@@ -162,14 +170,25 @@ class AriLeg:
                     log.warning("playback.end_missing", channel=self._id, prompts=[p.name for p in prompts])
                     return Failed("Asterisk never reported the end of the prompt")
 
-    async def gather(self, prompts: Sequence[Prompt], *, window_s: float) -> GatherResult:
+    async def gather(
+        self, prompts: Sequence[Prompt], *, window_s: float, go_on: bool = False
+    ) -> GatherResult:
+        typed = self._typed = self._typed if go_on and self._typed else deque(maxlen=MOST_TYPED)
         async with self._while_alive():
+            if typed:
+                return Digit(typed.popleft())
             with self._listening() as inbox:
-                if prompts:
-                    heard = await self._key_or_end(inbox, prompts)
-                    if not isinstance(heard, Finished):
-                        return heard
-                return await self._key_within(inbox, window_s)
+                try:
+                    return await self._gathered(inbox, prompts, window_s)
+                finally:
+                    typed.extend(_keys_left(inbox))
+
+    async def _gathered(self, inbox: Inbox, prompts: Sequence[Prompt], window_s: float) -> GatherResult:
+        if prompts:
+            heard = await self._key_or_end(inbox, prompts)
+            if not isinstance(heard, Finished):
+                return heard
+        return await self._key_within(inbox, window_s)
 
     async def _key_or_end(self, inbox: Inbox, prompts: Sequence[Prompt]) -> Digit | Finished | Failed:
         """The first key, which stops the prompts, or how the prompts ended without one."""
@@ -203,6 +222,7 @@ class AriLeg:
             return Timeout()
 
     async def record(self, name: str, *, longest_s: int, silence_s: int) -> PlayResult:
+        self._typed = None
         async with self._while_alive():
             with self._listening() as inbox:
                 if not await self._recording(name, longest_s, silence_s):
@@ -219,7 +239,8 @@ class AriLeg:
 
     async def _recording(self, name: str, longest_s: int, silence_s: int) -> bool:
         """Begin it, or find it begun; false when it is over."""
-        await self._leave_bridge()
+        # Asterisk records no channel that is in a bridge.
+        await self.leave_bridge()
         try:
             await self._client.channels.record(
                 channel_id=self._id,
@@ -243,8 +264,8 @@ class AriLeg:
             return False
         return True
 
-    async def _leave_bridge(self) -> None:
-        """Asterisk records no channel that is in a bridge."""
+    async def leave_bridge(self) -> None:
+        """Fine when it is in none."""
         if self.bridge is None:
             return
         with suppress(Gone, NotInStasis, Rejected):
@@ -262,6 +283,7 @@ class AriLeg:
                 await self._stop(playback)
 
     async def until(self, awaitable: Awaitable[T]) -> T:
+        self._typed = None
         async with self._while_alive(awaitable):
             return await awaitable
 
@@ -365,6 +387,13 @@ class AriLeg:
 
     def _longest(self, prompts: Sequence[Prompt]) -> float:
         return sum(p.seconds for p in prompts) + self._settings.times.playback_margin_s
+
+
+def _keys_left(inbox: Inbox) -> Iterator[str]:
+    while not inbox.empty():
+        event = inbox.get_nowait()
+        if isinstance(event, ChannelDtmfReceived):
+            yield event.digit
 
 
 def _is_end_of(event: Heard, name: str) -> TypeGuard[RecordingFinished | RecordingFailed]:

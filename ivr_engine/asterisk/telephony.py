@@ -271,6 +271,9 @@ class AriTelephony:
     async def park(self, leg: Leg, music: str) -> None:
         await self._rooms.park(self._own(leg), music)
 
+    async def unpark(self, leg: Leg) -> None:
+        await self._own(leg).leave_bridge()
+
     async def dial(
         self, phone: str, *, leg_id: str, caller: str | None, timeout_s: float, trunk: str | None = None
     ) -> Leg:

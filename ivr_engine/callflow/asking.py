@@ -43,11 +43,11 @@ async def ask(
 
 
 async def _key(leg: Leg, prompts: Sequence[Prompt], wait_s: float) -> str | None:
-    heard = await leg.gather(prompts, window_s=wait_s)
+    heard = await leg.gather(prompts, window_s=wait_s, go_on=True)
     if isinstance(heard, Failed):
         # Who knows the menu by heart can use it all the same.
         log.error("menu.not_played", prompts=[p.name for p in prompts], why=heard.why)
-        heard = await leg.gather([], window_s=wait_s)
+        heard = await leg.gather([], window_s=wait_s, go_on=True)
     return heard.key if isinstance(heard, Digit) else None
 
 

@@ -40,6 +40,9 @@ async def through(house: House, leg: Leg, call: Call) -> Call | EndReason:
             return await goodbye.say(house, leg, call)
         if call.chapter is Chapter.TRANSFERRED:
             return await transfer.talk(house, leg, call)
+        if call.chapter is not Chapter.DIALLING:
+            # Who could not be transferred, or left a line, would hear the music under every question.
+            await house.telephony.unpark(leg)
         call = await CHAPTERS[call.chapter](house, leg, call)
 
 

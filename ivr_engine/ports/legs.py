@@ -76,11 +76,14 @@ class Leg(Protocol):
         """Play to the end. Keys pressed meanwhile are ignored."""
         ...
 
-    async def gather(self, prompts: Sequence[Prompt], *, window_s: float) -> GatherResult:
+    async def gather(
+        self, prompts: Sequence[Prompt], *, window_s: float, go_on: bool = False
+    ) -> GatherResult:
         """Play ``prompts`` and return the first key pressed since they began; a key stops them.
 
         Without a key: ``Timeout`` when ``window_s`` seconds have passed since the end of the prompts.
-        Keys pressed before this call are forgotten.
+        Keys pressed before this call are forgotten; with ``go_on`` those count that were pressed since the
+        ``gather`` before, if the leg did nothing else in between: then nothing is played.
         """
         ...
 

@@ -90,6 +90,10 @@ class Telephony(Protocol):
         """Put the leg where music of class ``music`` plays by itself, also without an engine."""
         ...
 
+    async def unpark(self, leg: Leg) -> None:
+        """Take the leg out of where it was parked, if it is: silence, but for what is played to it."""
+        ...
+
     async def dial(
         self, phone: str, *, leg_id: str, caller: str | None, timeout_s: float, trunk: str | None = None
     ) -> Leg:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
@@ -51,6 +52,8 @@ class SimLeg:
         self._left: asyncio.Future[ChannelLeft] = loop.create_future()
         self._answered: asyncio.Future[None] = loop.create_future()
         self._key: asyncio.Future[str] | None = None
+        self._typed: deque[str] | None = None
+        """Keys nobody waited for since the last ``gather`` began; ``None``: something else was done since."""
         self._playbacks: dict[str, asyncio.Future[bool]] = {}
         self._recordings: dict[str, asyncio.Future[None]] = {}
         self._numbers = itertools.count(1)
@@ -60,6 +63,8 @@ class SimLeg:
     def on_key(self, key: str) -> None:
         if self._key is not None and not self._key.done():
             self._key.set_result(key)
+        elif self._typed is not None:
+            self._typed.append(key)
 
     def on_playing_ended(self, playback: str, *, whole: bool) -> None:
         end = self._playbacks.get(playback)
@@ -99,12 +104,18 @@ class SimLeg:
 
     async def play(self, prompts: Sequence[Prompt]) -> PlayResult:
         self._check()
+        self._typed = None
         if not prompts:
             return Finished()
         return await self._play(prompts, asyncio.get_running_loop().create_future())
 
-    async def gather(self, prompts: Sequence[Prompt], *, window_s: float) -> GatherResult:
+    async def gather(
+        self, prompts: Sequence[Prompt], *, window_s: float, go_on: bool = False
+    ) -> GatherResult:
         self._check()
+        self._typed = self._typed if go_on and self._typed else deque()
+        if self._typed:
+            return Digit(self._typed.popleft())
         key = self._key = asyncio.get_running_loop().create_future()
         try:
             if prompts:
@@ -117,6 +128,7 @@ class SimLeg:
         return Digit(key.result()) if key.done() else Timeout()
 
     async def record(self, name: str, *, longest_s: int, silence_s: int) -> PlayResult:
+        self._typed = None
         end = self._recordings[name] = asyncio.get_running_loop().create_future()
         try:
             await self._do(
@@ -134,6 +146,7 @@ class SimLeg:
         await self._do("stop", self._desk.switch.stop)
 
     async def until(self, awaitable: Awaitable[T]) -> T:
+        self._typed = None
         task = asyncio.ensure_future(awaitable)
         try:
             self._check()

@@ -325,6 +325,9 @@ class SimSwitch:
         self.bridges[bridge] = music
         self._into_bridge(channel, bridge)
 
+    def release(self, channel: Channel) -> None:
+        self._out_of_bridge(channel)
+
     def mix(self, bridge: str, channels: Sequence[Channel]) -> None:
         self.bridges[bridge] = None
         for channel in channels:

@@ -182,6 +182,17 @@ class SimTelephony:
         except NotInStasis:
             raise CallMoved from None
 
+    async def unpark(self, leg: Leg) -> None:
+        channel = self.switch.channels.get(leg.id)
+        if channel is None or channel.bridge is None:
+            return
+        try:
+            await self.request("unpark", lambda: self.switch.release(self.held(leg.id)))
+        except Gone:
+            raise CallEnded from None
+        except NotInStasis:
+            raise CallMoved from None
+
     async def dial(
         self, phone: str, *, leg_id: str, caller: str | None, timeout_s: float, trunk: str | None = None
     ) -> Leg:

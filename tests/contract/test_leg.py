@@ -365,6 +365,31 @@ class LegContract:
 
         rig.run(scenario)
 
+    def test_a_key_between_two_questions_counts_for_the_next_that_goes_on(self, rig: Rig) -> None:
+        async def scenario(world: World) -> None:
+            caller, leg = await answered(world)
+
+            async def asked(key: str) -> None:
+                async with in_half_a_second(lambda: caller.press(key)):
+                    assert await leg.gather([world.prompt(2)], window_s=1) == Digit(key)
+
+            await asked("1")
+            await caller.press("2")
+            await asyncio.sleep(0.5)
+            began = now()
+            assert await leg.gather([world.prompt(2)], window_s=1, go_on=True) == Digit("2")
+            assert now() - began < 0.5
+            await caller.press("3")
+            await asyncio.sleep(0.5)
+            assert await leg.gather([], window_s=0.5) == Timeout()
+            await asked("4")
+            await caller.press("5")
+            await asyncio.sleep(0.5)
+            assert await leg.play([world.prompt(0.5)]) == Finished()
+            assert await leg.gather([], window_s=0.5, go_on=True) == Timeout()
+
+        rig.run(scenario)
+
     # ── rooms ────────────────────────────────────────────────────────────────────────────────────
 
     def test_parked_callers_are_played_to_one_by_one_and_parking_again_changes_nothing(
@@ -384,6 +409,26 @@ class LegContract:
                     pairs[1][1].gather([world.prompt(2)], window_s=0.5),
                 )
             assert keys == [Digit("1"), Timeout()]
+
+        rig.run(scenario)
+
+    def test_whoever_is_taken_out_of_the_music_hears_prompts_alone(self, rig: Rig) -> None:
+        async def scenario(world: World) -> None:
+            caller, leg = await answered(world)
+            await world.telephony.unpark(leg)
+            await world.telephony.park(leg, "default")
+            for _ in range(2):
+                await world.telephony.unpark(leg)
+            assert await leg.play([world.prompt(0.5)]) == Finished()
+            await world.telephony.park(leg, "default")
+            await world.restart()
+            adopted = await world.telephony.adopt(leg.id)
+            await adopted.stop_playing()
+            await world.telephony.unpark(adopted)
+            bridges = (await world.telephony.snapshot()).bridges.values()
+            assert not any(leg.id in members for members in bridges)
+            assert await adopted.play([world.prompt(0.5)]) == Finished()
+            assert await caller.connected()
 
         rig.run(scenario)
 

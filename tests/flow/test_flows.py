@@ -225,6 +225,19 @@ async def test_nested_menus_and_back_one_by_one() -> None:
 
 
 @virtual
+async def test_keys_pressed_in_one_go_lead_through_menus() -> None:
+    """Also those that come while what the key before means is being stored."""
+    async with contact_centre(**changed()) as centre:
+        centre.engine()
+        caller = await in_main_menu(centre)
+        for key in "722":
+            caller.press(key)
+        await caller.hears_prompt("deep_menu")
+        assert prompts(caller)[-1] == "deep_menu"
+        assert caller.ears.times("sales_menu") == []
+
+
+@virtual
 async def test_something_is_told_and_the_menu_comes_again() -> None:
     async with contact_centre(**SITE) as centre:
         centre.engine()
@@ -499,6 +512,24 @@ async def test_a_transfer_that_fails_goes_on_by_the_other_way(behaviour: Any, re
         assert TransferFailed(OUTSIDE, reason) in await centre.happened(caller)
         await caller.ended()
         await centre.nothing_left()
+
+
+@virtual
+async def test_after_a_transfer_that_failed_a_menu_is_without_music() -> None:
+    async with contact_centre(**transferring(otherwise="main")) as centre:
+        engine = centre.engine()
+        outside = centre.phone(OUTSIDE, busy())
+        caller = await at_the_transfer(centre)
+        await caller.hears_times("main_menu", 2)
+        await caller.hears_no_more("main_menu")
+        assert caller.hears_now == "silence"
+        caller.press("2")
+        await outside.rings()
+        await engine.crash()
+        await restart(centre, engine)
+        await caller.hears_times("main_menu", 3)
+        await caller.hears_no_more("main_menu")
+        assert caller.hears_now == "silence"
 
 
 @pytest.mark.parametrize(
