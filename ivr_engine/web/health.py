@@ -33,6 +33,9 @@ KEPT_S: Final = 1.0
 DISK_FREE_MB: Final = 200
 """Megabytes that must be free where the state lies."""
 
+STARTING_S: Final = 10.0
+"""Seconds from the start in which what has not been well yet is not worth a line in the log."""
+
 log = structlog.get_logger()
 
 
@@ -63,6 +66,10 @@ class HealthBoard:
     def __init__(self, checks: tuple[Check, ...], *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._checks = checks
         self._monotonic = monotonic
+        self._began = monotonic()
+        self._been_well = set[str]()
+        self._told = set[str]()
+        """Of these the log says that they are not well."""
         self._findings: tuple[Finding, ...] = ()
         self._found_at = float("-inf")
         self._one_at_a_time = asyncio.Lock()
@@ -71,25 +78,32 @@ class HealthBoard:
         """Every check's finding, at most ``KEPT_S`` old. Takes at most ``CHECK_ANSWERS_S``."""
         async with self._one_at_a_time:
             if self._monotonic() - self._found_at >= KEPT_S:
-                before = {f.name: f.ok for f in self._findings}
                 async with asyncio.TaskGroup() as group:
-                    running = [group.create_task(self._run(check, before)) for check in self._checks]
+                    running = [group.create_task(self._run(check)) for check in self._checks]
                 self._findings = tuple(task.result() for task in running)
                 self._found_at = self._monotonic()
             return self._findings
 
-    async def _run(self, check: Check, before: dict[str, bool]) -> Finding:
+    async def _run(self, check: Check) -> Finding:
         try:
             async with asyncio.timeout(CHECK_ANSWERS_S):
                 await check.probe()
         except (IvrError, OSError, TimeoutError) as error:
-            if before.get(check.name, True):
-                log.error("health.check_failed", check=check.name, error=str(error) or type(error).__name__)
+            self._tell_of(check, error)
             detail = check.trouble if isinstance(check.trouble, str) else check.trouble()
             return Finding(check.name, ok=False, needed=check.needed, detail=detail)
-        if not before.get(check.name, True):
+        if check.name in self._told:
             log.info("health.check_passes_again", check=check.name)
+        self._told.discard(check.name)
+        self._been_well.add(check.name)
         return Finding(check.name, ok=True, needed=check.needed, detail="ok")
+
+    def _tell_of(self, check: Check, error: Exception) -> None:
+        starting = check.name not in self._been_well and self._monotonic() - self._began < STARTING_S
+        if starting or check.name in self._told:
+            return
+        log.error("health.check_failed", check=check.name, error=str(error) or type(error).__name__)
+        self._told.add(check.name)
 
 
 def socket_check(telephony: Telephony) -> Check:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import web_rig
+from structlog.testing import capture_logs
 
 from ivr_engine.errors import ExternalError, Unreachable
 from ivr_engine.web import health
@@ -86,6 +87,33 @@ async def test_it_gets_well_again() -> None:
     probe.error = None
     now[0] += health.KEPT_S
     assert (await board.look())[0].ok
+
+
+async def test_the_log_tells_of_what_was_well_or_does_not_get_well() -> None:
+    """Not of what only has not come up yet."""
+    now, probe = [0.0], Probe()
+    probe.error = Unreachable("not open")
+    board = HealthBoard((probe.check(),), monotonic=lambda: now[0])
+
+    async def told(seconds: float, error: Exception | None) -> list[str]:
+        now[0] += seconds
+        probe.error = error
+        with capture_logs() as lines:
+            await board.look()
+        return [line["event"].removeprefix("health.check_") for line in lines]
+
+    assert await told(1, Unreachable("not yet")) == []
+    assert await told(1, None) == []
+    assert await told(1, Unreachable("gone")) == ["failed"]
+    assert await told(1, Unreachable("still")) == []
+    assert await told(1, None) == ["passes_again"]
+    other = HealthBoard((probe.check(),), monotonic=lambda: now[0])
+    probe.error = Unreachable("never")
+    with capture_logs() as lines:
+        await other.look()
+        now[0] += health.STARTING_S
+        await other.look()
+    assert [line["log_level"] for line in lines] == ["error"]
 
 
 async def test_disk_and_prompts(tmp_path: Path) -> None:
