@@ -47,7 +47,9 @@ async def _wait_for_agent(house: House, leg: Leg, call: Call) -> Call:
             if call.may_be_offered and leaving.is_out(call, now := await leaving.if_due(house, call)):
                 return now
             if call.may_be_offered:
-                call = await waiting.wait(house, leg, call, seat)
+                before, call = call, await waiting.wait(house, leg, call, seat)
+                if leaving.is_out(before, call):
+                    return call
             if call.chapter is Chapter.RINGING:
                 call = await agent.ring(house, leg, call)
             if call.chapter is Chapter.CONNECTING:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from ivr_engine.callflow import consent
+from ivr_engine.callflow import capacity, consent
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.announcements import WaitRange, message_of_round, said_of_wait, says_position
 from ivr_engine.domain.calls import Call, Chapter
@@ -30,22 +30,36 @@ log = structlog.get_logger()
 
 
 async def wait(house: House, leg: Leg, call: Call, seat: Seat) -> Call:
-    """Music and announcements by turns; returns the call as it stands when an agent is reserved.
+    """Music and announcements by turns; returns the call as it stands when an agent is reserved, or when the
+    caller was led out of the line because it is over capacity.
 
     An announcement is cut short the moment that happens; a round cut short does not count.
     """
     await leg.stop_playing()
     house.line.caller_waits()
-    while call.may_be_offered and not seat.called:
+    queue = call.queue
+    while call.may_be_offered and call.queue == queue and not seat.called:
         async with seat.interrupting():
-            if call.chapter is Chapter.WAITING:
-                await leg.until(asyncio.sleep(call.music_left_s(house.clock.now())))
-            call = await _announce(house.for_a_step(), leg, call)
+            call = await capacity.look(house.for_a_step(), leg, call)
+            if call.may_be_offered and call.queue == queue and await _music(house, leg, call):
+                call = await _announce(house.for_a_step(), leg, call)
     await leg.stop_playing()
     call = await house.store.run(lambda tx: tx.calls.get(call.id))
     seat.heard()
     house.message_queued()  # an SMS allowed in the very moment of the cut stands in the outbox
     return call
+
+
+async def _music(house: House, leg: Leg, call: Call) -> bool:
+    """Until it is time for the next round; ``False``: before that it is time to look at the capacity."""
+    if call.chapter is not Chapter.WAITING:
+        return True
+    left_s, look_s = call.music_left_s(house.clock.now()), capacity.next_look_s(house.for_a_step(), call)
+    if look_s is not None and look_s < left_s:
+        await leg.until(asyncio.sleep(look_s))
+        return False
+    await leg.until(asyncio.sleep(left_s))
+    return True
 
 
 async def _announce(house: House, leg: Leg, call: Call) -> Call:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ivr_engine.acd.desk import AgentDesk
 from ivr_engine.acd.dispatcher import Dispatcher
-from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.acd.estimates import WaitEstimates
+from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception

@@ -13,7 +13,7 @@ from typing import Final
 
 from ivr_engine.domain.sms_parts import parts
 from ivr_engine.errors import ConfigError
-from ivr_engine.site import audio
+from ivr_engine.site import audio, capacity_references
 from ivr_engine.site.explain import nearest
 from ivr_engine.site.flow_references import queues_reached, unreachable, ways_in
 from ivr_engine.site.flows import Flow
@@ -77,6 +77,7 @@ def check(
         warnings += [] if reading.errors else _queues(reading.site, reading.tree)
         warnings += [] if reading.errors else _flows(reading.site, reading.tree, lines)
         warnings += [] if reading.errors else doubtful(reading.site, reading.tree)
+        warnings += [] if reading.errors else capacity_references.doubtful(reading.site, reading.tree, lines)
         warnings += [*_withdrawal(reading.site, lines), *_unused(lines, prompts)]
         warnings += provider(reading.site.sms.provider) if provider else ()
     found = [_problem(Severity.ERROR, e) for e in errors] + [_problem(Severity.WARNING, w) for w in warnings]

@@ -48,7 +48,7 @@ def lines(site: Site, tree: Node) -> Iterator[ConfigError]:
             remedy = "add it, or leave 'wrap_up_reason' out"
             yield _error(tree, (*at, "wrap_up_reason"), what, remedy)
     for name, setting, way in site.ways_out():
-        path = ("queues", name, setting)
+        path = ("queues", name, *setting)
         leads = {
             kind: value for kind in ("queue", "flow", "say") if (value := getattr(way, kind)) is not None
         }
@@ -111,7 +111,7 @@ def _takers(site: Site, queue: str, skills: Mapping[str, int]) -> list[str]:
 
 def _circles(site: Site, tree: Node) -> Iterator[ConfigError]:
     """Queues that pass callers round for ever when nobody answers."""
-    leads = {name: way.queue for name, setting, way in site.ways_out() if setting == "maximum_wait"}
+    leads = {name: way.queue for name, setting, way in site.ways_out() if setting == ("maximum_wait",)}
     told: set[str] = set()
     for start in leads:
         path, queue = [start], leads[start]

@@ -33,6 +33,7 @@ from ivr_engine.site.lines import (
     Vip,
     WayOut,
 )
+from ivr_engine.site.over_capacity import OverCapacity
 from ivr_engine.site.schedules import ScheduleSettings
 from ivr_engine.site.staff import AgentSettings, Blending, Team
 from ivr_engine.site.values import (
@@ -126,6 +127,7 @@ class Queue(Settings):
     last_agent: LastAgent | None = None
     maximum_wait: MaximumWait | None = None
     no_agents: NoAgents | None = None
+    over_capacity: OverCapacity | None = None
     wrap_up: Seconds = 0.0
     """Seconds an agent has to themselves after a call, at most."""
     wrap_up_reason: Literal["optional", "required"] = "optional"
@@ -324,12 +326,15 @@ class Site(Settings):
             sms_during_calls=blending.sms_during_calls,
         )
 
-    def ways_out(self) -> Iterator[tuple[str, str, WayOut]]:
-        """Where callers go who leave a line: by queue, and by the setting's name."""
+    def ways_out(self) -> Iterator[tuple[str, tuple[str, ...], WayOut]]:
+        """Where callers go who leave a line: by queue, and by the path of the setting in it."""
         for name, queue in self.queues.items():
             for setting, way in (("maximum_wait", queue.maximum_wait), ("no_agents", queue.no_agents)):
                 if way is not None:
-                    yield name, setting, way
+                    yield name, (setting,), way
+            for path, option in queue.over_capacity.options.items() if queue.over_capacity else ():
+                if not option.wait:
+                    yield name, ("over_capacity", *path), option
 
     def serving(self, queue: str) -> list[str]:
         """The agents whose own queue it is."""

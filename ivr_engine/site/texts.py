@@ -148,7 +148,9 @@ def _needed(site: Site) -> set[str]:
     leaving = {way.words for _, _, way in site.ways_out() if way.words is not None}
     recording = set[str]().union(*recording_prompts(site).values())
     messages = {name for queue in site.queues.values() for name in queue.messages}
-    return set(REQUIRED) | own | in_flows | closed | leaving | recording | messages | _waits(site)
+    asked = {q.over_capacity.prompt for q in site.queues.values() if q.over_capacity and q.over_capacity.keys}
+    said = own | in_flows | closed | leaving | recording | messages | asked
+    return set(REQUIRED) | said | _waits(site)
 
 
 def _waits(site: Site) -> set[str]:

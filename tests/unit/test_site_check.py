@@ -107,6 +107,70 @@ def test_the_example_has_no_problem(folder: Folder) -> None:
             "{number}",
         ),
         (
+            "config/queues.yaml",
+            "      estimate: 300\n",
+            "",
+            "    over_capacity:",
+            "no limit makes it so",
+            "'nobody_signed_in'",
+        ),
+        (
+            "config/queues.yaml",
+            "        1: {wait: yes}\n        2: {flow: message}\n",
+            "        {}\n",
+            "    over_capacity:",
+            "nothing follows from it",
+            "'forced'",
+        ),
+        (
+            "config/queues.yaml",
+            "        1: {wait: yes}\n",
+            "        1: {wait: yes, queue: support}\n",
+            "1: {wait",
+            "has wait and queue",
+            "exactly one of",
+        ),
+        (
+            "config/queues.yaml",
+            "        1: {wait: yes}\n",
+            "        1: {wait: no}\n",
+            "1: {wait",
+            "has nothing",
+            "exactly one of",
+        ),
+        (
+            "config/queues.yaml",
+            "        1: {wait: yes}\n",
+            "        1: {callback: yes}\n",
+            "callback",
+            "cannot be called back",
+            "another option",
+        ),
+        (
+            "config/queues.yaml",
+            "        1: {wait: yes}\n",
+            "        1: {queue: sales}\n",
+            "queue: sales",
+            "leads to the queue itself",
+            "'wait: yes'",
+        ),
+        (
+            "config/queues.yaml",
+            "        2: {flow: message}\n",
+            "        2: {flow: mesage}\n",
+            "mesage",
+            "unknown flow 'mesage'",
+            "'message'?",
+        ),
+        (
+            "config/queues.yaml",
+            "      estimate: 300\n",
+            "      estimate: 300\n      forced: {wait: yes}\n",
+            "      forced: {wait",
+            "nobody is asked for 'keys'",
+            "one of the two",
+        ),
+        (
             "prompts/en/texts.yaml",
             "  more: It may",
             "  most: It may",
@@ -273,6 +337,52 @@ def test_a_prompt_missing_in_one_language_is_an_error(folder: Folder) -> None:
     assert problem.what == "language 'de' has no prompt 'apology'"
 
 
+CHOICE = "        1: {wait: yes}\n        2: {flow: message}\n"
+
+
+def test_queues_that_send_callers_round_are_found(folder: Folder) -> None:
+    folder.change("config/queues.yaml", "      keys:\n" + CHOICE, "      forced: {queue: express}\n")
+    folder.change(
+        "config/queues.yaml",
+        "    first_announcement: 0\n",
+        "    first_announcement: 0\n    over_capacity: {waiting: 5, forced: {queue: sales}}\n",
+    )
+    errors = [problem for problem in folder.check() if problem.severity is Severity.ERROR]
+    assert [(p.line, p.what) for p in errors] == [
+        (
+            folder.line("config/queues.yaml", "forced: {queue: express}"),
+            "callers of queue 'sales' can be sent round for ever, back to 'sales'",
+        ),
+        (
+            folder.line("config/queues.yaml", "forced: {queue: sales}"),
+            "callers of queue 'express' can be sent round for ever, back to 'express'",
+        ),
+    ]
+
+
+def test_options_that_the_text_does_not_name_are_worth_a_warning(folder: Folder) -> None:
+    folder.change("config/queues.yaml", CHOICE, CHOICE + "        5: {say: goodbye}\n")
+    problems = folder.check()
+    assert {(p.severity, p.what) for p in problems} == {
+        (Severity.WARNING, "'over_capacity' does not name the key 5, which is an option")
+    }
+    assert len(problems) == 5
+
+
+def test_an_offer_that_requires_what_never_happens_is_worth_a_warning(folder: Folder) -> None:
+    folder.change(
+        "config/queues.yaml",
+        "    announce_position: no\n    wait_time_sms:\n      requires_over_capacity: no\n",
+        "    announce_position: no\n",
+    )
+    [problem] = folder.check()
+    assert (problem.severity, problem.line) == (
+        Severity.WARNING,
+        folder.line("config/queues.yaml", "  express:"),
+    )
+    assert "'express' are never offered the SMS" in problem.what
+
+
 def test_waits_that_are_not_all_said_are_one_error(folder: Folder) -> None:
     folder.change("prompts/en/texts.yaml", "  under: Your", "  under_2: Your")
     [problem] = folder.check()
@@ -283,7 +393,7 @@ def test_waits_that_are_not_all_said_are_one_error(folder: Folder) -> None:
 
 def test_sentences_of_waits_are_needed_where_a_queue_says_them(folder: Folder) -> None:
     text = (folder.prompts / "fr" / "texts.yaml").read_text()
-    begin, end = text.index("wait:\n"), text.index("\n# L'offre")
+    begin, end = text.index("wait:\n"), text.index("\n# Quand une file est trop")
     (folder.prompts / "fr" / "texts.yaml").write_text(text[:begin] + text[end:])
     assert [problem.what for problem in folder.check()] == [
         "'wait' does not say every wait, which a queue announces"

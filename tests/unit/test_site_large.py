@@ -40,7 +40,8 @@ def play(n: int) -> str:
 
 
 def test_a_flow_of_thousands_of_nodes_is_read(config: Path) -> None:
-    (config / "flows.yaml").write_text(grown(FLOW, play, "      nLAST: {hang_up: {}}\n"))
+    led_to_by_a_queue = "  message: {start: bye, nodes: {bye: {hang_up: {}}}}\n"
+    (config / "flows.yaml").write_text(grown(FLOW, play, "      nLAST: {hang_up: {}}\n" + led_to_by_a_queue))
     began = time.process_time()
     assert len(load(config).flows["main"].nodes) > 10_000
     assert time.process_time() - began < SECONDS
