@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,7 +17,7 @@ from ivr_engine.domain.routing import Routing
 from ivr_engine.domain.talk import RecordingAnswer, Talk
 from ivr_engine.domain.visit import Visit
 from ivr_engine.errors import Refused
-from ivr_engine.store.connection import Statements, changed
+from ivr_engine.store.connection import Statements, Values
 from ivr_engine.store.noted import Noted
 from ivr_engine.store.tables import IS_OPEN, calls
 
@@ -107,7 +109,7 @@ class CallTable:
 
     def save(self, call: Call) -> None:
         before = self._locked.get(call.id)
-        values = changed(_values(call), before and _values(before))
+        values = _values(call, before)
         if values and not self._db.write(_UPDATE, {"key": call.id, **values}):
             raise Refused(f"no call {call.id}", missing=True)
         self._noted.call(before, call)
@@ -138,42 +140,58 @@ class CallTable:
         return call
 
 
-def _values(call: Call) -> dict[str, Any]:
-    return {
-        "engine": call.engine,
-        "channel_id": call.channel_id,
-        "caller": call.caller,
-        "number": call.number,
-        "queue": call.queue,
-        "language": call.language,
-        "started_at": call.started_at,
+def _json(value: object) -> str:
+    return _encode(value).decode()
+
+
+def _line(call: Call) -> str | None:
+    return call.queue if call.in_line else None
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Call) if field.name != "id")
+_COLUMNS: Final[dict[str, Callable[[Call], Values]]] = {
+    "queue": lambda call: {"queue": call.queue, "line": _line(call)},
+    "chapter": lambda call: {
         "chapter": call.chapter.value,
+        "is_open": call.chapter is not Chapter.ENDED,
+        "line": _line(call),
+    },
+    "consent": lambda call: {
         "consent_status": call.consent.status and call.consent.status.value,
         "consent_rounds": call.consent.rounds,
         "consent_wrong_keys": call.consent.wrong_keys,
-        "priority": call.priority,
-        "recording_answer": call.recording_answer and call.recording_answer.value,
-        "over_capacity": call.over_capacity,
+    },
+    "entered_at": lambda call: {
         "entered_at": call.entered_at,
-        "next_announcement_at": call.next_announcement_at,
-        "agent": call.agent,
-        "offer_id": call.offer_id,
-        "offer_ends_at": call.offer_ends_at,
-        "ticket_id": call.ticket_id,
-        "answered_at": call.answered_at,
-        "ended_at": call.ended_at,
-        "end_reason": call.end_reason and call.end_reason.value,
+        "place_at": call.entered_at or call.started_at,
+    },
+    "end_reason": lambda call: {"end_reason": call.end_reason and call.end_reason.value},
+    "recording_answer": lambda call: {
+        "recording_answer": call.recording_answer and call.recording_answer.value
+    },
+    "visit": lambda call: {
         "flow": call.visit and call.visit.flow,
         "node": call.visit and call.visit.node,
-        "visit": call.visit and _encode(call.visit).decode(),
-        "talk": None if call.talk == _SILENT else _encode(call.talk).decode(),
-        "routing": None if call.routing == _PLAIN else _encode(call.routing).decode(),
-        "last_words": call.last_words,
-        "stay": None if call.stay == _NEW else _encode(call.stay).decode(),
-        "is_open": call.chapter is not Chapter.ENDED,
-        "line": call.queue if call.in_line else None,
-        "place_at": call.entered_at or call.started_at,
-    }
+        "visit": call.visit and _json(call.visit),
+    },
+    "talk": lambda call: {"talk": None if call.talk == _SILENT else _json(call.talk)},
+    "routing": lambda call: {"routing": None if call.routing == _PLAIN else _json(call.routing)},
+    "stay": lambda call: {"stay": None if call.stay == _NEW else _json(call.stay)},
+}
+"""What of a call is more than one column, or no column as it stands."""
+
+
+def _values(call: Call, before: Call | None = None) -> dict[str, Any]:
+    """The columns; with ``before``, those of what differs: writing one that an index has costs, and so does
+    making thirty that nobody writes."""
+    values: dict[str, Any] = {}
+    for name in _FIELDS:
+        value = getattr(call, name)
+        if before is not None and value == getattr(before, name):
+            continue
+        columns = _COLUMNS.get(name)
+        values.update({name: value} if columns is None else columns(call))
+    return values
 
 
 def _call(row: Row[Any]) -> Call:
