@@ -76,10 +76,15 @@ class AgentDesk:
         return PhoneAccount(name, await self._password_of(name))
 
     async def push_accounts(self, telephony: Telephony, known: Collection[str] = ()) -> None:
-        """Make the phone account of every agent but the ``known`` known to the telephone system."""
-        for name in self._in_force.current.site.agents:
+        """Make the phone account of every agent but the ``known`` known to the telephone system, and have it
+        forget those of the ``known`` who are no agents any more."""
+        agents = self._in_force.current.site.agents
+        for name in agents:
             if name not in known:
                 await telephony.put_account(await self.account(name))
+        for name in known:
+            if name not in agents:
+                await telephony.remove_account(name)
 
     async def _change(
         self,

@@ -1,13 +1,16 @@
 """Agents' phones: their SIP accounts pushed into Asterisk's memory, and calls to them.
 
 Accounts pushed over ARI are gone when Asterisk restarts, so all are remembered here and pushed again on
-each connection. It needs ``endpoint``, ``auth`` and ``aor`` mapped to ``memory`` in sorcery.conf.
+each connection; so are those to be taken away, for an Asterisk that was away and did not restart. It needs
+``endpoint``, ``auth`` and ``aor`` mapped to ``memory`` in sorcery.conf.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable
+from contextlib import suppress
 from math import ceil
 
 import structlog
@@ -16,7 +19,7 @@ from ivr_engine.asterisk.ari_client import AriClient
 from ivr_engine.asterisk.ari_operations import Asterisk
 from ivr_engine.asterisk.leg import AriLeg
 from ivr_engine.asterisk.settings import AriSettings
-from ivr_engine.errors import ExternalError, NotInStasis, Rejected, Unreachable
+from ivr_engine.errors import ExternalError, Gone, NotInStasis, Rejected, Unreachable
 from ivr_engine.ports import PhoneAccount
 
 log = structlog.get_logger()
@@ -39,23 +42,37 @@ class Phones:
         self._settings = settings
         self._config = Asterisk(client.slow)
         self._accounts: dict[str, PhoneAccount] = {}
+        self._removed = set[str]()
 
     async def put(self, account: PhoneAccount, *, connected: bool) -> None:
         """Remember and push; without a connection the next one pushes it."""
         _check(account.name)
         self._accounts[account.name] = account
+        self._removed.discard(account.name)
         if connected:
             await self._push(account)
+
+    async def remove(self, name: str, *, connected: bool) -> None:
+        """Forget and take away; without a connection the next one takes it away."""
+        self._accounts.pop(name, None)
+        self._removed.add(name)
+        if connected:
+            await self._take_away(name)
 
     async def push_all(self) -> None:
         """After connecting. One that fails is logged: it must not keep the others from ringing."""
         for account in tuple(self._accounts.values()):
-            try:
-                await self._push(account)
-            except Unreachable:
-                raise
-            except ExternalError as error:
-                log.error("phone_account.refused", phone=account.name, why=str(error))
+            await self._unless_refused(account.name, self._push(account))
+        for name in tuple(self._removed):
+            await self._unless_refused(name, self._take_away(name))
+
+    async def _unless_refused(self, name: str, change: Awaitable[None]) -> None:
+        try:
+            await change
+        except Unreachable:
+            raise
+        except ExternalError as error:
+            log.error("phone_account.refused", phone=name, why=str(error))
 
     async def _push(self, account: PhoneAccount) -> None:
         name = account.name
@@ -67,6 +84,12 @@ class Phones:
         # that is dead costs no more than the one offer it does not take.
         await self._object("aor", name, {"max_contacts": "1", "remove_existing": "yes"})
         await self._object("endpoint", name, self._endpoint(name))
+
+    async def _take_away(self, name: str) -> None:
+        # The endpoint first: it names the other two.
+        for kind in ("endpoint", "aor", "auth"):
+            with suppress(Gone):
+                await self._config.delete_object(config_class="res_pjsip", object_type=kind, id=name)
 
     def _endpoint(self, name: str) -> dict[str, str]:
         return {

@@ -22,6 +22,7 @@ from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.transport_ws import Counts
 from ivr_engine.domain.numbers import masked
 from ivr_engine.errors import ExternalError, Gone, NotInStasis, Rejected, Unreachable
+from ivr_engine.observability.rationed import RationedLog
 from ivr_engine.ports import Arrival, Leg, PhoneAccount, Snapshot
 
 log = structlog.get_logger()
@@ -53,6 +54,7 @@ class AriTelephony:
         self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(settings.arrival_queue)
         self._wanted: Callable[[int], bool] = lambda _coming: True
         self._claiming = set[str]()
+        self._rationed_log = RationedLog()
         self._routing.keep_early()
         self._stock: Snapshot | None = None
         self._stock_taken = asyncio.Event()
@@ -147,7 +149,8 @@ class AriTelephony:
 
     def offered(self, event: m.CallBroadcast) -> None:
         if self._arrivals.full():
-            log.error("calls.not_taken", waiting=self._arrivals.qsize(), remedy="this engine is overloaded")
+            waiting = self._arrivals.qsize()
+            self._rationed_log.warning("calls.not_taken", waiting=waiting, remedy="this engine is overloaded")
             return
         if self._wanted(len(self._claiming) + self._arrivals.qsize()):
             self._claiming.add(event.channel.id)
@@ -178,7 +181,7 @@ class AriTelephony:
         try:
             self._arrivals.put_nowait(arrival)
         except asyncio.QueueFull:
-            log.error("call.not_taken", channel=leg.id, caller=masked(arrival.caller))
+            self._rationed_log.warning("call.not_taken", channel=leg.id, caller=masked(arrival.caller))
             self._start(self._let_go(leg))
 
     def overflowed(self, leg: AriLeg) -> None:
@@ -328,6 +331,9 @@ class AriTelephony:
 
     async def put_account(self, account: PhoneAccount) -> None:
         await self._phones.put(account, connected=self.connected)
+
+    async def remove_account(self, name: str) -> None:
+        await self._phones.remove(name, connected=self.connected)
 
     def _own(self, leg: Leg) -> AriLeg:
         if not isinstance(leg, AriLeg):

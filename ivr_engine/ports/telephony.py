@@ -138,3 +138,8 @@ class Telephony(Protocol):
     async def put_account(self, account: PhoneAccount) -> None:
         """Make the phone account known, so that the phone can register."""
         ...
+
+    async def remove_account(self, name: str) -> None:
+        """The phone can neither register nor be rung any more; who talks on it goes on. Fine when there is no
+        such account."""
+        ...

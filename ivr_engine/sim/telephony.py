@@ -245,6 +245,9 @@ class SimTelephony:
             "put_account", lambda: self.switch.accounts.update({account.name: account.password})
         )
 
+    async def remove_account(self, name: str) -> None:
+        await self.request("remove_account", lambda: self.switch.accounts.pop(name, None))
+
     def held(self, channel_id: str) -> Channel:
         """For the legs: the channel, if it is in our hands."""
         return self.switch.held(channel_id, self._name)

@@ -542,6 +542,8 @@ class LegContract:
                 await world.telephony.adopt("none")
             assert await world.telephony.stray("none") is None
             await world.telephony.put_account(PhoneAccount("somebody", "secret"))
+            await world.telephony.remove_account("somebody")
+            await world.telephony.remove_account("nobody")
 
         rig.run(scenario)
 

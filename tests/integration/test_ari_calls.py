@@ -275,6 +275,21 @@ async def test_a_phone_that_is_not_registered_is_refused(asterisk: Asterisk, acc
             await one.telephony.dial(account.name, leg_id=f"leg-{account.name}", caller=None, timeout_s=2)
 
 
+async def test_an_account_taken_away_is_gone(asterisk: Asterisk, sip: Sip, account: PhoneAccount) -> None:
+    async with engine(asterisk) as one:
+        await one.telephony.put_account(account)
+        async with sip.phone("agent-answers", account):
+            await one.telephony.remove_account(account.name)
+            with pytest.raises(Rejected):
+                await one.telephony.dial(account.name, leg_id=f"leg-{account.name}", caller=None, timeout_s=2)
+            for kind in ("endpoint", "aor", "auth"):
+                said = await asyncio.to_thread(asterisk.cli, f"pjsip show {kind} {account.name}")
+                assert "Unable to find" in said
+            # So that it can say goodbye.
+            await one.telephony.put_account(account)
+        await one.telephony.remove_account(account.name)
+
+
 async def test_the_ring_stops_when_the_leg_is_ended(
     asterisk: Asterisk, sip: Sip, account: PhoneAccount
 ) -> None:

@@ -198,6 +198,8 @@ class FakeAri:
                 return 200, self._listed("applications"), []
             case "PUT", ["asterisk", *_]:
                 return 200, [], []
+            case "DELETE", ["asterisk", *_]:
+                return 204, None, []
             case "GET", ["channels", one] if one in self.channels:
                 return 200, self.channels[one], []
             case "GET", ["channels", one, "variable"] if (one, asked.query["variable"]) in self.variables:

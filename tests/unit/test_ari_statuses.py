@@ -87,6 +87,11 @@ VERBS: dict[str, tuple[Verb, tuple[str, str], dict[int, type[Exception] | None]]
         ("PUT", "endpoint/anna"),
         {**PLAIN},
     ),
+    "no account any more": (
+        lambda one, leg: one.telephony.remove_account("anna"),
+        ("DELETE", "endpoint/anna"),
+        {**PLAIN, 404: None},
+    ),
 }
 
 
