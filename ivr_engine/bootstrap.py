@@ -24,6 +24,7 @@ from fastapi import APIRouter
 from ivr_engine import keys
 from ivr_engine.acd.desk import AgentDesk
 from ivr_engine.acd.dispatcher import Dispatcher
+from ivr_engine.acd.phones import PhoneWatch
 from ivr_engine.acd.estimates import WaitEstimates
 from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.asterisk.ami import AmiSettings, TrunkWatch
@@ -232,6 +233,7 @@ class _Engine:
         self._desk = AgentDesk(
             in_force, store, self._clock, functools.partial(_phone_password, settings.state)
         )
+        self._phone_watch = PhoneWatch(self._telephony, self._desk.vanished)
         self._switchboard = Switchboard(in_force, store, self._clock, self._line)
         self._lookup = HttpLookup(os.environ)
         self._estimates = WaitEstimates(in_force, store, self._clock)
@@ -288,6 +290,7 @@ class _Engine:
             "reception": self._reception.run,
             "forgotten calls": functools.partial(forgotten.look_after, self._house),
             "line": self._line.run,
+            "phones": self._phone_watch.run,
             "wait estimates": self._estimates.run,
             "outbox": self._outbox.run,
             "media": self._media.run,

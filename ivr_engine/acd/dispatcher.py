@@ -104,7 +104,7 @@ class Dispatcher:
 
     def _stored(self, changes: Changes) -> None:
         self._news.agents |= changes.agents
-        self._news.calls |= changes.calls & self._seats.keys()
+        self._news.calls.update(call_id for call_id in changes.calls if call_id in self._seats)
         if changes.agents or self._news.calls:
             self._wake.set()
 
@@ -132,7 +132,8 @@ class Dispatcher:
             standing = None
         if standing is None:
             news.calls |= self._seats.keys()
-        news.gone = news.calls - self._seats.keys()
+        # Not the difference of two sets: that would look at every chair.
+        news.gone = {call_id for call_id in news.calls if call_id not in self._seats}
         news.calls -= news.gone
         try:
             standing, reserved = await self._store.run(lambda tx: self._turn(tx, news, standing))

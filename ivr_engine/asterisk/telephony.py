@@ -12,7 +12,7 @@ import structlog
 
 from ivr_engine.asterisk import ari_models as m
 from ivr_engine.asterisk.ari_client import AriClient, Replaced
-from ivr_engine.asterisk.ari_operations import Applications, Bridges, Channels
+from ivr_engine.asterisk.ari_operations import Applications, Bridges, Channels, Endpoints
 from ivr_engine.asterisk.leg import STASIS, AriLeg
 from ivr_engine.asterisk.phones import Phones, Taken
 from ivr_engine.asterisk.recordings import AriRecordings
@@ -328,6 +328,10 @@ class AriTelephony:
     async def end_leg(self, leg_id: str) -> None:
         with suppress(Gone):
             await self._client.channels.hangup(channel_id=leg_id)
+
+    async def phones(self) -> frozenset[str]:
+        known = await Endpoints(self._client.slow).list_by_tech(tech="PJSIP")
+        return frozenset(phone.resource for phone in known if phone.state == "online")
 
     async def put_account(self, account: PhoneAccount) -> None:
         await self._phones.put(account, connected=self.connected)

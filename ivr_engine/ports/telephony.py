@@ -135,6 +135,10 @@ class Telephony(Protocol):
         """Hang up a leg known by id only; fine when it is gone."""
         ...
 
+    async def phones(self) -> frozenset[str]:
+        """The phone accounts that can be rung now."""
+        ...
+
     async def put_account(self, account: PhoneAccount) -> None:
         """Make the phone account known, so that the phone can register."""
         ...

@@ -175,6 +175,10 @@ class SimSwitch:
 
     # ── callers arrive, and the fallback ─────────────────────────────────────────────────────────
 
+    def registered(self) -> frozenset[str]:
+        """The phones that can be rung."""
+        return frozenset(name for name, phone in self.phones.items() if phone.registered)
+
     def call_in(
         self, caller: str, number: str, *, trunk: str = "", headers: Mapping[str, str] | None = None
     ) -> Channel:

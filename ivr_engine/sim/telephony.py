@@ -240,6 +240,9 @@ class SimTelephony:
 
         await self.request("end_leg", end)
 
+    async def phones(self) -> frozenset[str]:
+        return await self.request("phones", self.switch.registered)
+
     async def put_account(self, account: PhoneAccount) -> None:
         await self.request(
             "put_account", lambda: self.switch.accounts.update({account.name: account.password})

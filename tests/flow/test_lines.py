@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ivr_engine.acd.phones import PhoneWatch
 from ivr_engine.domain.agents import AgentState
 from ivr_engine.domain.calls import Chapter, EndReason
 from ivr_engine.domain.events import AgentOffered, LineLeft, QueueClosed, QueueSwitched, WrappedUp
@@ -421,18 +422,28 @@ async def test_states_survive_a_crash() -> None:
 async def test_an_agent_whose_phone_vanishes_is_out() -> None:
     async with contact_centre(queues={"support": queue()}) as centre:
         engine = centre.engine()
-        staff(centre, "anna", "ben")
-        await engine.desk.sign_in("anna")
-        await engine.desk.vanished("anna")
-        await engine.desk.vanished("nobody")
+        anna_s, ben_s = centre.phone("anna", answers(1.0)), centre.phone("ben", answers(1.0))
+        watch = PhoneWatch(engine.telephony, engine.desk.vanished)
+        looking = asyncio.create_task(watch.run())
+        for name in ("anna", "ben"):
+            await engine.desk.sign_in(name)
+        await asyncio.sleep(15)
+        ben_s.registered = False
+        await asyncio.sleep(9)
+        ben_s.registered = True  # registered anew
+        anna_s.registered = False
+        await asyncio.sleep(25)
+        anna = await centre.agent("anna")
+        assert (anna.state, anna.reason) == (AgentState.OFFLINE, "phone_gone")
         caller = await centre.call()
-        await asyncio.sleep(5)
-        assert (await centre.agent("anna")).reason == "phone_gone"
-        assert not [h for h in await centre.happened(caller) if isinstance(h, AgentOffered)]
-        await engine.desk.sign_in("ben")
         assert await talks_with(centre, caller) == "ben"
-        await engine.desk.vanished("ben")
-        assert (await centre.agent("ben")).state is AgentState.ON_CONTACT
+        assert [h.agent for h in await centre.happened(caller) if isinstance(h, AgentOffered)] == ["ben"]
+        ben_s.registered = False
+        await asyncio.sleep(60)
+        assert (await centre.agent("ben")).state is AgentState.ON_CONTACT, "the call shows whether it is up"
+        await engine.desk.vanished("nobody")
+        looking.cancel()
+        await asyncio.wait([looking])
 
 
 @virtual
