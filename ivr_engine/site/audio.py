@@ -7,6 +7,7 @@ codec is one of them or one resampling step away.
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
 from pathlib import Path
@@ -72,9 +73,7 @@ def prepare(source: Path, folder: Path, stem: str) -> None:
 
 def as_wav(source: Path, to: Path) -> None:
     """Write ``source`` as a WAV file that sounds as callers hear it. Raises as ``prepare``."""
-    import soundfile  # pyright: ignore[reportMissingTypeStubs]
-
-    soundfile.write(to, _levelled(_trimmed(_read(source)), WIDE_HZ), WIDE_HZ, subtype="PCM_16", format="WAV")
+    to.write_bytes(_coded(_levelled(_trimmed(_read(source)), WIDE_HZ), WIDE_HZ, "WAV", "PCM_16"))
 
 
 def examine(source: Path) -> None:
@@ -181,15 +180,21 @@ def _frames(sound: Samples) -> NDArray[np.float32]:
     return (whole**2).mean(axis=1)
 
 
-def _write(file: Path, sound: Samples, coding: str) -> None:
-    """Atomically, readable by everybody: Asterisk runs as a user of its own."""
+def _coded(sound: Samples, rate: int, kind: str, coding: str) -> bytes:
+    """In memory: what a full disk does to libsndfile is no ``OSError``."""
     import soundfile  # pyright: ignore[reportMissingTypeStubs]
 
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    rate = WIDE_HZ if coding == "PCM_16" else NARROW_HZ
+    made = io.BytesIO()
     endian = "LITTLE" if coding == "PCM_16" else "FILE"
+    soundfile.write(made, sound, rate, subtype=coding, format=kind, endian=endian)
+    return made.getvalue()
+
+
+def _write(file: Path, sound: Samples, coding: str) -> None:
+    """Atomically, readable by everybody: Asterisk runs as a user of its own."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        soundfile.write(temporary, sound, rate, subtype=coding, format="RAW", endian=endian)
+        temporary.write_bytes(_coded(sound, WIDE_HZ if coding == "PCM_16" else NARROW_HZ, "RAW", coding))
         temporary.chmod(0o644)
         temporary.replace(file)
     finally:

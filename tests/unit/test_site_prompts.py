@@ -364,6 +364,12 @@ def test_a_voice_that_fails_is_an_external_error(prompts: Path, sounds: Path) ->
         render(SITE, prompts, sounds, Broken())
 
 
+def test_a_full_disk_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    beep(tmp_path / "own.wav", 0.5)
+    with pytest.raises(OSError, match="No space left"):
+        audio.as_wav(tmp_path / "own.wav", Path("/dev/full"))
+
+
 def test_a_folder_that_cannot_be_written_is_named(prompts: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ExternalError, match="cannot be written to"):
