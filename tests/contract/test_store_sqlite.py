@@ -284,3 +284,40 @@ async def test_every_query_uses_its_index(name: str, connections: list[sqlite3.C
     used = {word for step in plan for word in step.split() if word.startswith(("ix_", "uq_", "sqlite_"))}
     assert used == expected, plan
     await one.close()
+
+
+# ── company ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_after_a_commit_the_next_waits_for_company(
+    url: str, connections: list[sqlite3.Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ivr_engine.store.store.GATHER_S", 2.0)
+    one = connect(url)
+    await one.run(lambda tx: tx.calls.search())
+    commits = _commits(connections[-1])
+    async with asyncio.TaskGroup() as group:
+        for number in range(5):
+            group.create_task(one.run(adding(call(id=str(number), channel_id=str(number)))))
+            await asyncio.sleep(0.001)  # they come one by one
+    assert len(commits) == 1
+    assert len(await one.run(lambda tx: tx.calls.search())) == 5
+    await one.close()
+
+
+async def test_who_goes_on_from_one_transaction_to_the_next_waits_for_nobody(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ivr_engine.store.store.GATHER_S", 3600.0)
+    one = connect(url)
+    async with asyncio.timeout(60):
+        for number in range(3):
+            await one.run(adding(call(id=str(number), channel_id=str(number))))
+    await one.close()
+
+
+def _commits(connection: sqlite3.Connection) -> list[str]:
+    """Filled from now on."""
+    seen: list[str] = []
+    connection.set_trace_callback(lambda sql: seen.append(sql) if sql == "COMMIT" else None)
+    return seen
