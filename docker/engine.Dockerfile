@@ -30,6 +30,9 @@ COPY LICENSE /opt/ivr-engine/LICENSE
 COPY config /site/config
 COPY prompts /site/prompts
 COPY ivr_engine /opt/ivr-engine/program/ivr_engine
+# What `init` begins with: links in the program lead there.
+COPY config /opt/ivr-engine/program/config
+COPY prompts /opt/ivr-engine/program/prompts
 RUN python3 -m compileall -q /opt/ivr-engine/program
 ENV PATH=/opt/ivr-engine/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \

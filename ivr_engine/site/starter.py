@@ -20,8 +20,8 @@ from ivr_engine.site.loader import load
 from ivr_engine.site.texts import read_texts
 from ivr_engine.site.tree import read
 
-EXAMPLE: Final = Path(__file__).parents[2]
-"""The checkout, whose ``config`` and ``prompts`` are the example."""
+EXAMPLE: Final = Path(__file__).parents[1] / "example"
+"""``config`` and ``prompts`` of the example: in a checkout links, in an installed package files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import ivr_engine.cli
 from ivr_engine.errors import ConfigErrors, Refused
 from ivr_engine.site.check import check
 from ivr_engine.site.loader import load
-from ivr_engine.site.starter import Answers, known_languages, write
+from ivr_engine.site.starter import EXAMPLE, Answers, known_languages, write
 
 ANSWERS = {"brand": "My: Shop #1", "country": "DE", "languages": ("en",), "number": "700", "agent": "Anna"}
 
@@ -49,6 +50,16 @@ def test_answers_that_make_no_site_write_nothing(tmp_path: Path, changes: dict[s
     with pytest.raises((ConfigErrors, Refused)):
         write(answers(**changes), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_installed_package_brings_what_it_begins_with() -> None:
+    package = Path(ivr_engine.cli.__file__).parents[1]
+    settings = tomllib.loads((package.parent / "pyproject.toml").read_text())
+    patterns = settings["tool"]["setuptools"]["package-data"]["ivr_engine"]
+    brought = {file for pattern in patterns for file in package.glob(pattern)}
+    needed = [EXAMPLE / "prompts" / language / "texts.yaml" for language in known_languages()]
+    assert {EXAMPLE / "config" / "sms.yaml", *needed} <= brought
+    assert len(needed) >= 5
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
