@@ -83,7 +83,7 @@ class EngineRun(Run):
 
 def main() -> int:
     wanted = _arguments()
-    machine = _machine()
+    here = machine()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         ports = Ports.free()
@@ -103,7 +103,7 @@ def main() -> int:
     rows = _rows(wanted, plain, engine)
     _show(rows)
     if not wanted.no_file and wanted.database == SQLITE:
-        write(rows, machine=machine, calls=wanted.calls, rate=wanted.rate, warm_up=WARM_UP)
+        write(rows, machine=here, calls=wanted.calls, rate=wanted.rate, warm_up=WARM_UP)
     whole = engine.allowed == engine.sms_delivered == engine.sms_in_ledger == engine.keys
     return 0 if whole and not plain.outcome.failed + engine.outcome.failed else 1
 
@@ -289,7 +289,8 @@ def _spread(reactions: list[Reaction], of: Callable[[Reaction], float | None]) -
     return f"{cuts[49]:.1f} / {cuts[98]:.1f} ms ({len(values)} calls)"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What this runs on, and how busy it was before."""
     model = next(
         (
             line.partition(":")[2].strip()

@@ -1,4 +1,4 @@
-"""``docs/benchmarks.md``: the last run of ``scripts/bench``, with how it was measured."""
+"""``docs/benchmarks.md``: the last runs of ``scripts/bench`` and ``bench.reload``, and how they measure."""
 
 from __future__ import annotations
 
@@ -41,10 +41,40 @@ p99 of the reaction under 20 ms.
   just before. It stores nothing, sends nothing, and its callers hear no music.
 """
 
+_RELOAD: Final = """
+## While the configuration changes
+
+Written by `python -m bench.reload`, on {machine}.
+A site of {queues} queues and {prompts} prompts in {languages} languages, of which nothing is new, is loaded again
+and again, while calls like those above come {rate} a second.
+
+{table}
+
+Aims: loaded in under 2 s; no call delayed by more than 20 ms.
+"""
+
 
 def write(rows: Sequence[Row], *, machine: str, calls: int, rate: int, warm_up: int) -> None:
     """Write the page anew."""
     lines = ["| | plain dialplan | engine |", "|---|---|---|"]
     lines += [f"| {what} | {plain} | {engine} |" for what, plain, engine in rows]
     table = "\n".join(lines)
-    FILE.write_text(_PAGE.format(calls=calls, rate=rate, machine=machine, table=table, warm_up=warm_up))
+    page = _PAGE.format(calls=calls, rate=rate, machine=machine, table=table, warm_up=warm_up)
+    FILE.write_text(page + _parts()[1])
+
+
+def write_reload(
+    rows: Sequence[tuple[str, str]], *, machine: str, queues: int, prompts: int, languages: int, rate: int
+) -> None:
+    """Write the part of the page about reloading anew."""
+    table = "\n".join(["| | |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows)])
+    part = _RELOAD.format(
+        machine=machine, queues=queues, prompts=prompts, languages=languages, rate=rate, table=table
+    )
+    FILE.write_text(_parts()[0] + part)
+
+
+def _parts() -> tuple[str, str]:
+    """The page as it is: what a call costs, and the part about reloading."""
+    before, heading, after = FILE.read_text().partition(_RELOAD.partition("\n\n")[0])
+    return before, heading + after
