@@ -9,7 +9,15 @@ from datetime import datetime
 from typing import Final
 
 from ivr_engine.domain.events import Event
-from ivr_engine.domain.wait_watch import Accuracy, Of, QueueReport, QueueWaits, Staffing, WaitWatch
+from ivr_engine.domain.wait_watch import (
+    READ,
+    Accuracy,
+    Of,
+    QueueReport,
+    QueueWaits,
+    Staffing,
+    WaitWatch,
+)
 from ivr_engine.errors import ExternalError
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock, Store, Tx
@@ -107,4 +115,4 @@ class WaitEstimates:
 
 
 def _after(event_id: int) -> Callable[[Tx], list[Event]]:
-    return lambda tx: tx.events.after(event_id, _PAGE)
+    return lambda tx: tx.events.after(event_id, _PAGE, kinds=READ)

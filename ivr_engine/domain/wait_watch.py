@@ -20,6 +20,7 @@ from ivr_engine.domain.events import (
     CallFellBack,
     CallFinished,
     Event,
+    Happening,
     LineLeft,
     OfferMissed,
     QueueEntered,
@@ -34,6 +35,22 @@ SERVING: Final = frozenset(
     {AgentState.AVAILABLE, AgentState.OFFERED, AgentState.ON_CONTACT, AgentState.WRAP_UP}
 )
 """Agents who are at work: they take callers now or soon."""
+
+
+READ: Final = frozenset[type[Happening]](
+    {
+        QueueEntered,
+        AgentOffered,
+        OfferMissed,
+        AgentConnected,
+        CallFellBack,
+        LineLeft,
+        CallFinished,
+        WaitAnnounced,
+        AgentChanged,
+    }
+)
+"""The kinds of event that tell something about waits."""
 
 
 class Of(StrEnum):
@@ -162,8 +179,8 @@ class Staffing:
 
 @dataclass(slots=True)
 class WaitWatch:
-    """Told of every event, in their order. ``through`` is the last one's id, ``at`` the time it is brought up
-    to. All of it can be stored."""
+    """Told of every event that is ``READ``, in their order. ``through`` is the last one's id, ``at`` the time
+    it is brought up to. All of it can be stored."""
 
     through: int = 0
     at: float = 0.0

@@ -34,6 +34,8 @@ from ivr_engine.domain.events import (
     MessageReceived,
     MessageStatusChanged,
     OfferMissed,
+    OverCapacity,
+    OverCapacityChosen,
 )
 from ivr_engine.domain.wait_watch import Accuracy, Of, QueueReport
 from ivr_engine.errors import ExternalError
@@ -65,6 +67,15 @@ class Metrics:
         self.fell_back = Counter("ivr_calls_fell_back", "Calls sent to the fallback by a fault", registry=r)
         self.connected = Counter("ivr_calls_connected", "Callers connected to an agent", registry=r)
         self.missed = Counter("ivr_offers_missed", "Offers an agent did not take", ["reason"], registry=r)
+        self.over_capacity = Counter(
+            "ivr_queue_over_capacity",
+            "Callers who found the queue over capacity",
+            ["queue", "limit"],
+            registry=r,
+        )
+        self.over_capacity_chosen = Counter(
+            "ivr_over_capacity_chosen", "What such callers went on with", ["option"], registry=r
+        )
         self.consent = Counter(
             "ivr_wait_time_sms_consent",
             "Wait-time SMS: asked, then the outcome",
@@ -133,6 +144,10 @@ class Metrics:
                 self.connected.inc()
             case OfferMissed(reason=reason):
                 self.missed.labels(reason).inc()
+            case OverCapacity(queue=queue, limit=limit):
+                self.over_capacity.labels(queue, limit).inc()
+            case OverCapacityChosen(option=option):
+                self.over_capacity_chosen.labels(option).inc()
             case ConsentAsked():
                 self.consent.labels("asked").inc()
             case ConsentGiven(outcome=outcome):

@@ -250,8 +250,10 @@ class Events(Protocol):
         """Oldest first."""
         ...
 
-    def after(self, event_id: int, limit: int = 1000) -> list[Event]:
-        """Those with a higher id, oldest first."""
+    def after(
+        self, event_id: int, limit: int = 1000, *, kinds: frozenset[type[Happening]] = frozenset()
+    ) -> list[Event]:
+        """Those with a higher id, oldest first; ``kinds``: no others, where any are named."""
         ...
 
     def newest_id(self) -> int:

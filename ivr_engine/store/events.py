@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, get_args
 
 import msgspec
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Row, Select, String, bindparam, func, literal_column, select
 
 from ivr_engine.domain.events import Event, Happening, Unrecognised
 from ivr_engine.store.connection import Statements
@@ -20,6 +21,18 @@ _UNTIL: Final = _c.id <= bindparam("until")
 _AFTER: Final = (
     select(events).where(_c.id > bindparam("last"), _UNTIL).order_by(_c.id).limit(bindparam("limit"))
 )
+
+
+@cache
+def _after(kinds: frozenset[type[Happening]]) -> Select[Any]:
+    """Only those kinds; none given: all."""
+    if not kinds:
+        return _AFTER
+    written = sorted(_KINDS[kind] for kind in kinds)
+    names = [literal_column(f"'{name}'", String) for name in written]
+    return _AFTER.where(_c.kind.in_(names))
+
+
 _NEWEST: Final = select(func.max(_c.id)).where(_UNTIL)
 
 
@@ -54,10 +67,12 @@ class EventTable:
         self._db.write_later()
         return [_event(row) for row in self._db.rows(_OF_CALL, {"call": call_id})]
 
-    def after(self, event_id: int, limit: int = 1000) -> list[Event]:
+    def after(
+        self, event_id: int, limit: int = 1000, *, kinds: frozenset[type[Happening]] = frozenset()
+    ) -> list[Event]:
         self._db.write_later()
         values = {"last": event_id, "until": self._db.events_until(), "limit": limit}
-        return [_event(row) for row in self._db.rows(_AFTER, values)]
+        return [_event(row) for row in self._db.rows(_after(kinds), values)]
 
     def newest_id(self) -> int:
         self._db.write_later()

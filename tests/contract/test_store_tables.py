@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ivr_engine.domain import waiting
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call, Chapter, EndReason
-from ivr_engine.domain.events import CallStarted, ConsentGiven, QueueEntered
+from ivr_engine.domain.events import CallStarted, ConsentGiven, Happening, QueueEntered
 from ivr_engine.domain.messages import Direction, MediaStatus, MessageStatus
 from ivr_engine.domain.wait_watch import Staffing, WaitWatch
 from ivr_engine.errors import Refused
@@ -324,6 +324,11 @@ async def test_events_in_order(store: Store) -> None:
     assert [event.id for event in everything] == sorted({event.id for event in everything})
     assert await store.run(lambda tx: tx.events.after(everything[1].id, limit=1)) == [everything[2]]
     assert await store.run(lambda tx: tx.events.after(everything[-1].id)) == []
+    entered = [event for event in everything if isinstance(event.what, QueueEntered)]
+    assert entered
+    assert await store.run(lambda tx: tx.events.after(0, kinds=frozenset({QueueEntered}))) == entered
+    either = frozenset[type[Happening]]({QueueEntered, CallStarted, ConsentGiven})
+    assert await store.run(lambda tx: tx.events.after(0, kinds=either)) == everything
 
 
 async def test_of_each_engine_the_last_sign_of_life_is_kept(store: Store) -> None:

@@ -11,7 +11,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from web_rig import START, FixedClock, call
 
 from ivr_engine.domain.calls import Chapter
-from ivr_engine.domain.events import CallFinished, CallStarted, ConsentGiven, MessageStatusChanged
+from ivr_engine.domain.events import (
+    CallFinished,
+    CallStarted,
+    ConsentGiven,
+    MessageStatusChanged,
+    OverCapacity,
+    OverCapacityChosen,
+)
 from ivr_engine.domain.wait_estimate import Estimate
 from ivr_engine.domain.wait_watch import Accuracy, Of, QueueReport, Told
 from ivr_engine.errors import ExternalError
@@ -153,3 +160,15 @@ async def test_wait_estimates_and_how_they_came_out() -> None:
     assert 'ivr_wait_estimate_error{of="entry",queue="support",rule="app_queue"} 1.0' in text
     assert 'ivr_wait_estimate_callers{of="announced",queue="support"} 0.0' in text
     assert 'ivr_wait_estimate_coverage{of="announced"' not in text
+
+
+async def test_queues_over_capacity_and_what_callers_chose(store: Store) -> None:
+    def write(tx: Tx) -> None:
+        tx.events.add(START, "c1", OverCapacity("support", "wait"), OverCapacityChosen("flow", "2"))
+
+    page = page_of(store)
+    await page.begin()
+    await store.run(write)
+    text = (await page.render()).decode()
+    assert 'ivr_queue_over_capacity_total{limit="wait",queue="support"} 1.0' in text
+    assert 'ivr_over_capacity_chosen_total{option="flow"} 1.0' in text
