@@ -78,11 +78,11 @@ served, each with what they would have been told on entry.
 Aims: RRASE at most 0.70 of app_queue's in each and 0.66 in the mean, bias within 5 %, P80 right for
 80 ± 2 %. {verdict}
 
-Three things to know. The ratio depends on patience: callers twice as patient make long lines whose waits all
-resemble each other, and with 100 agents at load 1.4 the ratio is then 0.71, where known rates give 0.70.
+Three things to know. The ratio depends on patience: callers twice as patient make long lines whose waits
+all resemble each other, and with 100 agents at load 1.4 the ratio is then 0.71, where known rates give 0.70.
 app_queue's average is in whole seconds, rounded down at every call, which costs it a second or two: without
-that the mean ratio were 0.665. And P80 counts who was served: those who gave up never learnt how long it would
-have been.
+that the mean ratio were 0.665. And P80 counts who was served: those who gave up never learnt how long it
+would have been.
 """
 
 _HEAD: Final = """\
