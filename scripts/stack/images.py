@@ -51,12 +51,10 @@ def build(*names: str) -> list[str]:
     FOLDER.mkdir(parents=True, exist_ok=True)
     if size(FOLDER) > STORE_MOST:
         _said("rmi", "--all", "--force")
-    for base, suite in BASES.items():
-        if not _said("images", "--quiet", base, fine=(0, 125)):
-            _add_base(base, suite)
     machine = _machine_settings()
-    say(f"Building the images {' and '.join(names)} of docker/ ...")
     with ThreadPoolExecutor() as side_by_side:
+        list(side_by_side.map(_add_base, BASES))
+        say(f"Building the images {' and '.join(names)} of docker/ ...")
         return list(side_by_side.map(partial(_build, machine), names))
 
 
@@ -86,7 +84,10 @@ def unpacked(image: str) -> Generator[Path]:
         _said("rm", container)
 
 
-def _add_base(base: str, suite: str) -> None:
+def _add_base(base: str) -> None:
+    if _said("images", "--quiet", base, fine=(0, 125)):
+        return
+    suite = BASES[base]
     archive = cache_folder() / f"debian-{suite}-{RECIPE}.tar"
     if not archive.exists():
         say(f"Making a small Debian ({suite}) to build images on (half a minute, once for this user) ...")
@@ -143,9 +144,9 @@ def _buildah(*words: str, driver: str = "") -> list[str]:
     driver = driver or _driver()
     store = [
         "--root",
-        str(FOLDER / driver),
+        str(FOLDER / f"{driver}-{RECIPE}"),
         "--runroot",
-        str(FOLDER / f"{driver}-run"),
+        str(FOLDER / f"{driver}-{RECIPE}-run"),
         "--storage-driver",
         driver,
     ]
