@@ -10,7 +10,19 @@ import sys
 
 import typer
 
-from ivr_engine.cli import asking, beginning, config, db, handset, in_call, processes, say, script, staff
+from ivr_engine.cli import (
+    asking,
+    beginning,
+    config,
+    db,
+    handset,
+    in_call,
+    processes,
+    say,
+    script,
+    simulate,
+    staff,
+)
 from ivr_engine.errors import IvrError
 
 FAILED = 1
@@ -30,6 +42,7 @@ in_call.add_to(asking.calls_app)
 config.add_to(app)
 beginning.add_to(app)
 say.add_to(app)
+simulate.add_to(app)
 app.add_typer(handset.app, name="handset")
 app.add_typer(db.app, name="db")
 app.add_typer(script.app, name="script")

@@ -37,20 +37,21 @@ NAME: Final = "rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Pace:
     """Seconds between two looks of those services that look again and again: short where a person waits for
-    what comes of it, long where a whole day is simulated."""
+    what comes of it, long where a whole day is simulated. ``instant``: the telephone system is no way off."""
 
     outbox_s: float = 1.0
     media_s: float = 5.0
     voicemail_s: float = 1.0
+    instant: bool = False
 
 
 class Centre:
     """``folder``: where files of callers go."""
 
     def __init__(
-        self, site: Site, prompts: Prompts, store: Store, folder: Path, start: datetime, patience: Patience
+        self, site: Site, prompts: Prompts, store: Store, folder: Path, start: datetime, pace: Pace
     ) -> None:
         self.site = site
         self.store = store
@@ -58,21 +59,21 @@ class Centre:
         self.switch = SimSwitch()
         self.lookup = SimLookup()
         self._ids = itertools.count(1)
-        telephony = SimTelephony(self.switch, NAME)
+        telephony = SimTelephony(self.switch, NAME, instant=pace.instant)
         company = SimSms(self.clock, name=site.sms.provider)
         self._outbox = Outbox(
             store=store,
             provider=company,
             clock=self.clock,
             public_url=URL,
-            limits=OutboxLimits(poll_s=patience.outbox_s, tick_s=0.0),
+            limits=OutboxLimits(poll_s=pace.outbox_s, tick_s=0.0),
         )
         self._media = MediaStorer(
             store=store,
             provider=company,
             clock=self.clock,
             folder=folder,
-            policy=MediaPolicy(poll_s=patience.media_s),
+            policy=MediaPolicy(poll_s=pace.media_s),
         )
         self._voicemail = VoicemailStorer(
             store=store,
@@ -80,7 +81,7 @@ class Centre:
             clock=self.clock,
             keep=partial(keep, folder),
             engine=telephony.name,
-            policy=VoicemailPolicy(poll_s=patience.voicemail_s),
+            policy=VoicemailPolicy(poll_s=pace.voicemail_s),
         )
         self.post = PostOffice(
             company=company,
@@ -118,11 +119,11 @@ async def open_centre(
     folder: Path,
     *,
     start: datetime = START,
-    patience: Patience | None = None,
+    pace: Pace | None = None,
 ) -> AsyncGenerator[Centre]:
     """A centre at work; only inside ``sim.clock.run(…, inline=True)``. What its engine dies of is raised."""
     store = connect("sqlite://", inline=True)
-    centre = Centre(site, prompts, store, folder, start, patience or Patience())
+    centre = Centre(site, prompts, store, folder, start, pace or Pace())
     with _only_errors_logged():
         try:
             async with asyncio.TaskGroup() as group:

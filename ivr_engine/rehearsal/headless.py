@@ -198,7 +198,8 @@ class HeadlessLine:
 
     async def agent(self, name: str) -> Item:
         found = await self._centre.store.run(lambda tx: tx.agents.get(name))
-        return AgentItem.of(name, self._centre.site.agents[name], found).model_dump(mode="json")
+        site = self._centre.site
+        return AgentItem.of(name, site.agents[name], site.capacity(name), found).model_dump(mode="json")
 
     # ── how ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -25,7 +25,8 @@ class Pace:
 
 
 class PostOffice:
-    """Hold ``run``. ``stored``: a text from a phone is in the store."""
+    """Hold ``run``. ``stored``: a text from a phone is in the store. ``delivered`` is told of each text that
+    came to a phone."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class PostOffice:
         self._rules = rules
         self._stored = stored
         self._pace = pace or Pace()
+        self.delivered: Callable[[Entry], None] | None = None
         self._taken: asyncio.Queue[Entry] = asyncio.Queue()
         company.taken = self._taken.put_nowait
 
@@ -65,6 +67,8 @@ class PostOffice:
         for request in self._company.reports(entry):
             await asyncio.sleep(self._pace.step_s)
             await self._bring(request)
+        if self.delivered is not None:
+            self.delivered(entry)
 
     async def _bring(self, request: WebhookRequest) -> None:
         told = self._company.read_webhook(request)

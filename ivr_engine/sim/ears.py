@@ -25,6 +25,8 @@ class NeverHeard(AssertionError):
 class Ears:
     def __init__(self) -> None:
         self.timeline: list[Heard] = []
+        self.listener: Callable[[str], None] | None = None
+        """Told of each sound as it begins; must not act at once, only later."""
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     @property
@@ -50,8 +52,9 @@ class Ears:
         if what == self.now and self.timeline and not anew:
             return
         self.timeline.append(Heard(asyncio.get_running_loop().time(), what))
-        still = [entry for entry in self._waiting if not _served(*entry)]
-        self._waiting = still
+        self._waiting = [entry for entry in self._waiting if not _served(*entry)]
+        if self.listener is not None:
+            self.listener(what)
 
     async def until(self, true: Callable[[], bool], what: str, within_s: float = PATIENCE_S) -> None:
         """Return once ``true()`` holds; looked at whenever the sound changes."""
