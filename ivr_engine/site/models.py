@@ -184,13 +184,14 @@ class SpeechSettings(Settings):
 
     engine: Literal["espeak-ng", "piper"] = "espeak-ng"
     program: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    """Path of the program; not given: found by its name."""
+    """Path of the program; not given: found by its name. A change takes a restart."""
     voices: dict[Language, Annotated[str, Field(min_length=1, max_length=500)]] = Field(default_factory=dict)
     """For piper: the voice file (``.onnx``) of each language."""
 
 
 class SmsSettings(Settings):
     provider: Literal["simulator", "twilio"] = "simulator"
+    """A change takes a restart: texts under way are the provider's who took them."""
     sender: E164
 
 
