@@ -24,8 +24,8 @@ from fastapi import APIRouter
 from ivr_engine import keys
 from ivr_engine.acd.desk import AgentDesk
 from ivr_engine.acd.dispatcher import Dispatcher
-from ivr_engine.acd.phones import PhoneWatch
 from ivr_engine.acd.estimates import WaitEstimates
+from ivr_engine.acd.phones import PhoneWatch
 from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.asterisk.ami import AmiSettings, TrunkWatch
 from ivr_engine.asterisk.ari_client import Replaced
