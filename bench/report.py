@@ -45,8 +45,8 @@ _RELOAD: Final = """
 ## While the configuration changes
 
 Written by `python -m bench.reload`, on {machine}.
-A site of {queues} queues and {prompts} prompts in {languages} languages, of which nothing is new, is loaded again
-and again, while calls like those above come {rate} a second.
+A site of {queues} queues and {prompts} prompts in {languages} languages, of which nothing is new, is loaded
+again and again, while calls like those above come {rate} a second.
 
 {table}
 

@@ -207,6 +207,13 @@ def program() -> str:
     return found
 
 
+def ends_with_us() -> Sequence[str]:
+    """Put before a command, it is killed when we are, however that happens: nobody would be called for ever.
+    Nothing where ``setpriv`` is missing."""
+    found = shutil.which("setpriv")
+    return (found, "--pdeathsig", "KILL") if found else ()
+
+
 async def _start(scenario: Path, arguments: Sequence[str], folder: Path, name: str, ports: Ports) -> Sipp:
     common = ["-sf", str(scenario), "-i", LOOPBACK, "-p", str(ports.sip), "-nostdin"]
     common += ["-mi", LOOPBACK, "-mp", str(ports.media), "-cp", str(ports.control)]
@@ -215,7 +222,7 @@ async def _start(scenario: Path, arguments: Sequence[str], folder: Path, name: s
     nothing = asyncio.subprocess.DEVNULL
     with (folder / f"{name}.out").open("wb") as out:
         process = await asyncio.create_subprocess_exec(
-            program(), *common, *arguments, stdin=nothing, stdout=out, stderr=out, cwd=folder
+            *ends_with_us(), program(), *common, *arguments, stdin=nothing, stdout=out, stderr=out, cwd=folder
         )
     return Sipp(process, folder, name, ports.sip, ports.ears)
 

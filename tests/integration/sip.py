@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ivr_engine.sipp.process import ends_with_us
 from scripts.stack import Ports
 
 REGISTERED_S = 60
@@ -222,6 +223,7 @@ class Call:
         errors = file.with_suffix(".errors")
         port = str(local_port or Ports.free().sip)
         process = await asyncio.create_subprocess_exec(
+            *ends_with_us(),
             *(program, f"127.0.0.1:{sipp.sip_port}", "-sf", str(file), "-i", sipp.address, "-p", port),
             *("-t", sipp.transport, "-m", "1", *sipp.options),
             *("-trace_err", "-error_file", str(errors), "-nostdin"),
