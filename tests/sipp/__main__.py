@@ -21,12 +21,13 @@ from rich.table import Table
 from ivr_engine.keys import API_TOKEN, kept
 from ivr_engine.sipp.process import Server
 from ivr_engine.sipp.sounds import Library
-from tests.sipp.api import Api, api_of
+from tests.sipp.api import Api, api_of, until
 from tests.sipp.branches import BRANCHES, Branch
 from tests.sipp.scenarios import CALLERS
 from tests.sipp.stage import Stage, library_of
 
 LONGEST_S = 180.0
+EMPTY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,26 @@ def _stage(wanted: argparse.Namespace, api: Api, library: Library, folder: Path)
     )
 
 
+async def _line_is_empty(stage: Stage) -> None:
+    """The agents of a branch would be given whoever waits there already."""
+
+    async def others() -> list[str]:
+        calls = await stage.api.open_calls()
+        return [call["id"] for call in calls if call["number"] == stage.number]
+
+    what = (
+        f"nobody else is in a call to {stage.number}; end those calls, or take a number of its own (--number)"
+    )
+    await until(others, lambda found: not found, what=what, within=EMPTY_S)
+
+
 async def _play_one(branch: Branch, stage: Stage) -> Played:
     began = time.monotonic()
     error: BaseException | None = None
     try:
         async with asyncio.timeout(LONGEST_S):
+            if branch.agents:
+                await _line_is_empty(stage)
             await branch.play(stage)
     except Exception as failure:
         error = failure
