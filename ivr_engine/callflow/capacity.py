@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from ivr_engine.callflow import leaving
+from ivr_engine.callflow import callback, leaving
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.ways import Going
 from ivr_engine.domain.calls import Call, Chapter
@@ -143,6 +143,9 @@ def _follow(house: House, tx: Tx, going: Going, option: Option, key: str | None)
     if option.wait:
         stays = _stays(replace(going.call, over_capacity=True), house)
         return going.then(stays.call, chosen)
+    if option.callback:
+        arranging = callback.chosen(house, Going(_stays(going.call, house).call))
+        return going.then(arranging.call, chosen)
     out = leaving.lead_out(house, tx, going.call, option, NODE)
     return going.then(out.call, chosen, *out.happenings)
 

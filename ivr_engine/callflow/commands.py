@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.callflow import agent, conversation, recording
+from ivr_engine.callflow import agent, callback, conversation, recording
 from ivr_engine.callflow.house import House
 from ivr_engine.domain import handover
 from ivr_engine.domain.calls import Call
@@ -211,6 +211,12 @@ class CallCommands:
         return await self._change(
             call_id, lambda tx, call: self._stored(tx, recording.stopped(self._house, tx, call))
         )
+
+    # ── callbacks ────────────────────────────────────────────────────────────────────────────────
+
+    async def cancel_callback(self, call_id: str) -> Call:
+        """Of a caller who waits to be called back."""
+        return await callback.cancel(self._house, call_id)
 
     # ── how ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -212,6 +212,8 @@ def _end(house: House, call_id: str, reason: EndReason, only_of: str | None = No
         before = tx.calls.get(call_id)
         if before.ended_at is not None or only_of not in (None, before.engine):
             return before
+        if before.is_callback and reason is not EndReason.ENDED_BY_STAFF:
+            return before  # whoever is to be called back may hang up
         current = before.ended(reason, now)
         tx.calls.save(current)
         tx.events.add(now, call_id, CallFinished(reason))

@@ -9,11 +9,14 @@ caller who is still somewhere is taken over, under the new name, when the fallba
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
+from ivr_engine.callflow import callback
 from ivr_engine.callflow.endings import caller_gone
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, EndReason
@@ -56,9 +59,19 @@ async def _end_forgotten(house: House) -> None:
         return
     there = (await house.telephony.snapshot()).all
     for call in calls:
-        if call.channel_id not in there:
+        if call.is_callback:
+            await house.store.run(partial(_adopt, house, call.id, call.engine))
+            house.bells.ring(callback.ALL)
+        elif call.channel_id not in there:
             log.warning("call.forgotten", call=call.id, application=call.engine)
             await caller_gone(house, call.id, EndReason.GONE_DURING_OUTAGE, only_of=call.engine)
+
+
+def _adopt(house: House, call_id: str, of: str, tx: Tx) -> None:
+    """Somebody is to be called back: by whom does not matter."""
+    call = tx.calls.get(call_id)
+    if call.is_callback and call.engine == of:
+        tx.calls.save(replace(call, engine=house.telephony.name))
 
 
 def _forgotten(house: House, tx: Tx) -> list[Call]:

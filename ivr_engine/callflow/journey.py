@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivr_engine.callflow import agent, conversation, flow, leaving, recording, transfer, waiting
+from ivr_engine.callflow import agent, callback, conversation, flow, leaving, recording, transfer, waiting
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.errors import Refused
@@ -30,6 +30,8 @@ async def _next_part(house: House, leg: Leg, call: Call, *, taken_over: bool) ->
         return await flow.through(house, leg, call)
     if call.chapter is Chapter.TALKING:
         return await conversation.talk(house, leg, call, taken_over=taken_over)
+    if call.chapter is Chapter.ARRANGING:
+        return await callback.arrange(house, leg, call)
     if call.chapter is Chapter.HANDING_ON:
         return await transfer.hand_on(house, leg, call)
     if call.chapter is Chapter.ENDED:
@@ -50,6 +52,8 @@ async def _wait_for_agent(house: House, leg: Leg, call: Call) -> Call:
                 before, call = call, await waiting.wait(house, leg, call, seat)
                 if leaving.is_out(before, call):
                     return call
+            if call.chapter is Chapter.ARRANGING:
+                return call
             if call.chapter is Chapter.RINGING:
                 call = await agent.ring(house, leg, call)
             if call.chapter is Chapter.CONNECTING:

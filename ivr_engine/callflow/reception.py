@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.callflow import party
+from ivr_engine.callflow import callback, party
 from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.endings import (
     Ending,
@@ -25,7 +25,7 @@ from ivr_engine.callflow.endings import (
 )
 from ivr_engine.callflow.entry import register
 from ivr_engine.callflow.house import House
-from ivr_engine.domain.calls import Call, EndReason
+from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import AgentChanged, CallAdopted
 from ivr_engine.domain.numbers import masked
 from ivr_engine.errors import CallEnded, ExternalError, Gone, Refused
@@ -69,6 +69,7 @@ class Reception:
             try:
                 group.create_task(self._take_arrivals(group), name="arrivals")
                 group.create_task(self._reconcile_on_connect(group), name="reconciliation")
+                group.create_task(self._call_back(group), name="callbacks")
                 await self._sweep(group)
             finally:
                 self._group = None
@@ -79,6 +80,7 @@ class Reception:
         Raises ``Refused`` when there is no such call, or when it has ended.
         """
         ended = await end_by_staff(self._house, call_id)
+        self._house.bells.ring(call_id)
         if self._group is None:
             self._settled = False  # looked after by the next sweep, as what a crash leaves
         else:
@@ -143,6 +145,31 @@ class Reception:
         if ending is Ending.IN_FALLBACK:
             self._settled = False
 
+    # ── callers who are called back ──────────────────────────────────────────────────────────────
+
+    async def _call_back(self, group: asyncio.TaskGroup) -> None:
+        """Each in a coroutine of its own, from now on or from where an engine before this one was."""
+        house = self._house
+        with house.bells.of(callback.ALL) as bell:
+            while True:
+                bell.clear()
+                try:
+                    calls = await house.store.run(lambda tx: tx.calls.open())
+                except ExternalError as error:
+                    self._reconciling.met(error, remedy="callbacks wait until it is over")
+                    await asyncio.sleep(SWEEP_S)
+                    continue
+                for call in calls:
+                    mine = call.engine == house.telephony.name and call.is_callback
+                    if mine and _key(call) not in self._running:
+                        self._hold(group, _key(call), self._live_callback(call.id))
+                await bell.wait()
+
+    async def _live_callback(self, call_id: str) -> None:
+        reached = await callback.live(self._house, call_id)
+        if reached is not None:
+            await self._live(*reached)
+
     # ── calls that were there before ─────────────────────────────────────────────────────────────
 
     async def _reconcile_on_connect(self, group: asyncio.TaskGroup) -> None:
@@ -180,12 +207,13 @@ class Reception:
     async def _reconcile(self, group: asyncio.TaskGroup, snapshot: Snapshot) -> None:
         house = self._house
         known = await house.store.run(lambda tx: tx.calls.open())
-        absent = [c for c in known if c.engine == house.telephony.name and c.channel_id not in self._running]
+        mine = [c for c in known if c.engine == house.telephony.name and not c.is_callback]
+        absent = [c for c in mine if _key(c) not in self._running]
         for call in absent:
             if call.channel_id in snapshot.mine and call.in_line:
                 house.line.hold(call.id)
         for call in absent:
-            if call.channel_id not in self._running:
+            if _key(call) not in self._running:
                 await self._take_over(group, call, snapshot)
         await self._clear_strays(group, known, snapshot)
         await house.store.run(self._free_agents_of_ended_calls)
@@ -200,7 +228,7 @@ class Reception:
 
     async def _take_over(self, group: asyncio.TaskGroup, call: Call, snapshot: Snapshot) -> None:
         if call.channel_id in snapshot.mine:
-            self._hold(group, call.channel_id, self._resume(call))
+            self._hold(group, _key(call), self._resume(call))
         elif call.channel_id in snapshot.all:
             self._settled = False
         else:
@@ -227,7 +255,8 @@ class Reception:
         """Legs, bridges and callers in our hands that no open call accounts for."""
         house = self._house
         offers = {each for c in known for each in c.legs}
-        channels = {c.channel_id for c in known} | self._running.keys()
+        # The channel of a caller who is to be called back is that of their last words, and ends.
+        channels = {c.channel_id for c in known if c.chapter is not Chapter.CALLBACK} | self._running.keys()
         for channel_id in snapshot.mine - channels:
             if not channel_id.startswith("agent-"):
                 arrival = await house.telephony.stray(channel_id)
@@ -247,6 +276,11 @@ class Reception:
                 free = each.released(now)
                 tx.agents.save(free)
                 tx.events.add(now, None, AgentChanged(free.name, free.state))
+
+
+def _key(call: Call) -> str:
+    """What a call's coroutine is kept under: one who is called back comes back on another channel."""
+    return call.channel_id if call.callback is None else f"callback {call.id}"
 
 
 async def _send_back(leg: Leg) -> None:

@@ -14,8 +14,9 @@ from typing import Final
 import structlog
 
 from ivr_engine.callflow.house import House
-from ivr_engine.domain.calls import Call, Chapter
+from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import (
+    CallFinished,
     Happening,
     NodeReached,
     QueueClosed,
@@ -169,7 +170,25 @@ def _into_queue(house: House, tx: Tx, going: Going, entering: EnterQueue) -> Goi
         going = going.then(replace(going.call, priority=entering.priority))
     routing = going.call.routing.requiring(entering.skills)
     going = going.then(replace(going.call, routing=routing))
-    return into_line(house, tx, going, entering.name, house.clock.now())
+    going = into_line(house, tx, going, entering.name, house.clock.now())
+    if entering.callback and going.call.chapter is Chapter.WAITING:
+        going = going.then(replace(going.call, chapter=Chapter.ARRANGING))
+    return going
+
+
+def taken_up(house: House, tx: Tx, call: Call) -> Call:
+    """A caller comes into a line who is to be called back in it: the callback is cancelled, and its place is
+    theirs. ``call`` is not stored here."""
+    if call.caller is None:
+        return call
+    for other in tx.calls.open(queue=call.queue):
+        waits = other.chapter is Chapter.CALLBACK and other.callback is not None
+        if waits and other.callback is not None and other.callback.number == call.caller:
+            tx.calls.save(other.ended(EndReason.CALLBACK_CANCELLED, house.clock.now()))
+            tx.events.add(house.clock.now(), other.id, CallFinished(EndReason.CALLBACK_CANCELLED))
+            house.bells.ring(other.id)
+            return replace(call, priority=other.priority, entered_at=other.entered_at)
+    return call
 
 
 def into_line(house: House, tx: Tx, going: Going, queue: str, now: datetime) -> Going:
@@ -180,6 +199,7 @@ def into_line(house: House, tx: Tx, going: Going, queue: str, now: datetime) -> 
     if (switch := closed_by(tx.queues.switches(), queue)) is not None:
         return last_words(going.then(going.call, QueueClosed(queue)), queue, switch.prompt)
     call = replace(going.call, queue=queue, routing=_routing(house, tx, going.call, queue, now))
+    call = taken_up(house, tx, call)
     call = call.entered(now, house.site.first_announcement(queue))
     return going.then(call, QueueEntered(queue, tx.calls.ahead(call) + 1))
 

@@ -21,6 +21,7 @@ _SIMPLE: Final = {
     "stop-listening": "End a supervisor's part.",
     "record": "Record both sides; the caller is told, or asked, first.",
     "stop-recording": "Stop recording; what was recorded until now is kept.",
+    "cancel-callback": "Call a waiting caller back no more.",
 }
 
 ToAgent = Annotated[str | None, typer.Option("--agent", help="Another agent, who must be free")]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from ivr_engine.domain.callbacks import Callback
 from ivr_engine.domain.capacity import Stay
 from ivr_engine.domain.consent import Consent
 from ivr_engine.domain.routing import Routing
@@ -31,8 +32,9 @@ class Chapter(StrEnum):
     ``announcing`` the position is being said · ``consent`` the consent message or its ten seconds ·
     ``thanking`` the SMS is allowed and stored, "sent" not yet said to its end · ``ringing`` an agent's
     phone rings · ``connecting`` the agent has answered, the two cannot hear each other yet · ``talking``
-    (``Call.talk`` says how) · ``handing_on`` the agent handed the caller on to a number outside, which
-    rings · ``ended``.
+    (``Call.talk`` says how) · ``arranging`` a callback, its number is asked for · ``callback`` the caller
+    hung up and is to be called back · ``calling_back`` an agent is reserved, the number is dialled ·
+    ``handing_on`` the agent handed the caller on to a number outside, which rings · ``ended``.
     """
 
     ARRIVING = "arriving"
@@ -53,6 +55,9 @@ class Chapter(StrEnum):
     THANKING = "thanking"
     RINGING = "ringing"
     CONNECTING = "connecting"
+    ARRANGING = "arranging"
+    CALLBACK = "callback"
+    CALLING_BACK = "calling_back"
     TALKING = "talking"
     HANDING_ON = "handing_on"
     ENDED = "ended"
@@ -74,7 +79,13 @@ _IN_FLOW = frozenset(
 _WAITING = frozenset(
     {Chapter.WAITING, Chapter.CHOOSING, Chapter.ANNOUNCING, Chapter.CONSENT, Chapter.THANKING}
 )
-_IN_LINE = _WAITING | {Chapter.NOTICE, Chapter.RINGING}
+_IN_LINE = _WAITING | {
+    Chapter.NOTICE,
+    Chapter.ARRANGING,
+    Chapter.CALLBACK,
+    Chapter.CALLING_BACK,
+    Chapter.RINGING,
+}
 
 
 STATES: Final = (
@@ -84,6 +95,7 @@ STATES: Final = (
     Chapter.RINGING,
     Chapter.TALKING,
     Chapter.TRANSFERRED,
+    Chapter.CALLBACK,
 )
 """What ``Call.state`` of an open call can be."""
 
@@ -98,6 +110,11 @@ class EndReason(StrEnum):
     """Whoever the caller was transferred to hung up."""
     SAID_GOODBYE = "said_goodbye"
     """The flow ended the call, or its queue was closed."""
+    CALLBACK_FAILED = "callback_failed"
+    """Nobody was reached, as often as it was tried."""
+    CALLBACK_EXPIRED = "callback_expired"
+    CALLBACK_CANCELLED = "callback_cancelled"
+    """By the staff, or by the caller, who called again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +164,20 @@ class Call:
     routing: Routing = field(default_factory=Routing)
     last_words: str | None = None
     talk: Talk = field(default_factory=Talk)
+    callback: Callback | None = None
     stay: Stay = field(default_factory=Stay)
 
     @property
     def state(self) -> str:
-        """What people call it: arriving, menu, transferred, waiting, ringing, talking, ended."""
+        """What people call it: arriving, menu, transferred, waiting, callback, ringing, talking, ended."""
         if self.in_flow:
             return Chapter.TRANSFERRED if self.chapter is Chapter.TRANSFERRED else Chapter.MENU
         if self.chapter is Chapter.HANDING_ON:
             return Chapter.TRANSFERRED
-        if self.chapter in _WAITING or self.chapter is Chapter.NOTICE:
+        if self.chapter in _WAITING or self.chapter in (Chapter.NOTICE, Chapter.ARRANGING):
             return Chapter.WAITING
+        if self.is_callback:
+            return Chapter.CALLBACK
         return Chapter.TALKING if self.chapter is Chapter.CONNECTING else self.chapter
 
     @property
@@ -178,8 +198,13 @@ class Call:
         return self.chapter in _IN_LINE
 
     @property
+    def is_callback(self) -> bool:
+        """The caller is not on the line, and is to be called back."""
+        return self.chapter in (Chapter.CALLBACK, Chapter.CALLING_BACK)
+
+    @property
     def may_be_offered(self) -> bool:
-        return self.chapter in _WAITING
+        return self.chapter in _WAITING or self.chapter is Chapter.CALLBACK
 
     @property
     def offer(self) -> Offer:
@@ -300,7 +325,7 @@ class Call:
             raise Refused(f"call {self.id} is {self.chapter}, not waiting")
         return replace(
             self,
-            chapter=Chapter.RINGING,
+            chapter=Chapter.CALLING_BACK if self.chapter is Chapter.CALLBACK else Chapter.RINGING,
             consent=replace(self.consent, wrong_keys=0),
             agent=agent,
             offer_id=offer_id,

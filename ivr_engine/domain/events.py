@@ -329,6 +329,39 @@ class RecordingDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackAgreed:
+    """The caller keeps the place and is called back there."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackNotAgreed:
+    """No number was confirmed: the caller waits on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackDialled:
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackReached:
+    """A person said that they are there."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackFailed:
+    """``reason``: as in ``ports.DialResult``, ``no_person`` (nobody pressed 1), ``hung_up``, or ``unclear``:
+    a crash came in between."""
+
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TicketOpened:
     ticket_id: str
 
@@ -440,6 +473,11 @@ Happening = (
     | CallHandedOver
     | ListeningStarted
     | ListeningEnded
+    | CallbackAgreed
+    | CallbackNotAgreed
+    | CallbackDialled
+    | CallbackReached
+    | CallbackFailed
     | RecordingAnswered
     | RecordingStarted
     | RecordingStopped

@@ -119,6 +119,10 @@ class PhoneCall:
         if self.ringing:
             self._switch.phone_answered(self._channel)
 
+    def press(self, key: str) -> None:
+        if self.talking:
+            self._switch.key(self._channel, key)
+
     def end(self, cause: int = NORMAL_CLEARING) -> None:
         """Hang up, or refuse with that cause while it rings; fine when it is over."""
         self._switch.gone(self._channel, cause)

@@ -21,7 +21,7 @@ def errors(site: Site, tree: Node) -> Iterator[ConfigError]:
         settings = queue.over_capacity
         if settings is None:
             continue
-        for path, what, remedy in [*_whole(settings), *_options(name, settings)]:
+        for path, what, remedy in [*_whole(settings), *_options(site, name, settings)]:
             file, line = tree.at(("queues", name, "over_capacity", *path))
             yield ConfigError(file, line, f"over capacity of queue '{name}': {what}", remedy)
 
@@ -72,13 +72,15 @@ def _whole(settings: OverCapacity) -> Iterator[Found]:
         yield ("again",), "whoever is made to wait waits, however often it is looked", "leave 'again' out"
 
 
-def _options(queue: str, settings: OverCapacity) -> Iterator[Found]:
+def _options(site: Site, queue: str, settings: OverCapacity) -> Iterator[Found]:
     for path, option in settings.options.items():
         if len(option.given) != 1:
             what = f"an option has {' and '.join(option.given) or 'nothing'}"
             yield path, what, f"give it exactly one of: {', '.join(KINDS)}"
-        elif option.callback:
-            yield (*path, "callback"), "callers cannot be called back yet", "offer another option"
+        elif option.callback and site.transfers is None:
+            what = "callers cannot be called back: the site has no trunk"
+            remedy = "add 'transfers:' with 'trunk' and 'allow' to one of the files, or offer another option"
+            yield (*path, "callback"), what, remedy
         elif option.queue == queue:
             yield (*path, "queue"), "an option leads to the queue itself", "use 'wait: yes' to keep waiting"
 

@@ -114,6 +114,10 @@ def _names(site: Site, name: str, flow: Flow, tree: Tree) -> Iterator[ConfigErro
             what = f"node '{node}' leads into the unknown queue '{settings.queue.name}'"
             remedy = nearest(settings.queue.name, site.queues)
             yield _error(tree, name, (*at, "queue", "name"), what, remedy)
+        if settings.queue is not None and settings.queue.callback and site.transfers is None:
+            what = f"node '{node}' has callers called back, but the site has no trunk"
+            remedy = "add 'transfers:' with 'trunk' and 'allow' to one of the files"
+            yield _error(tree, name, (*at, "queue", "callback"), what, remedy)
         if settings.dip is not None:
             yield from _parameters(tree, name, flow, node, settings.dip)
         if settings.transfer is not None:

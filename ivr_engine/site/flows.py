@@ -219,6 +219,9 @@ class EnterQueue(Settings):
     """Required of the agent, besides what the queue requires; 0: no longer."""
     closed: Name | None = None
     """Where to outside the queue's hours; not given: the queue's closed message, and the end."""
+    callback: bool = False
+    """The caller is called back when it is their turn: they confirm a number and hang up, and keep the place.
+    Whoever confirms none waits."""
 
     def ways(self) -> Iterator[Way]:
         if self.closed is not None:

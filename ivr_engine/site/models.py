@@ -153,6 +153,17 @@ class RecordingSettings(Settings):
     """Seconds of one recording."""
 
 
+class CallbackSettings(Settings):
+    """How callers are called back, through the trunk of ``transfers``. Times are seconds."""
+
+    ring_time: PositiveSeconds = 30.0
+    retries: Annotated[int, Field(ge=0, le=20)] = 2
+    """How often the number is dialled again when nobody presses 1."""
+    retry_after: PositiveSeconds = 300.0
+    expires: PositiveSeconds = 14_400.0
+    """After so long nobody is called back any more."""
+
+
 class Transfers(Settings):
     """Dialling outside. Emergency and premium numbers are never dialled, whatever is allowed here."""
 
@@ -212,6 +223,7 @@ class Site(Settings):
     queues: dict[Name, Queue]
     transfers: Transfers | None = None
     recordings: RecordingSettings = RecordingSettings()
+    callbacks: CallbackSettings = CallbackSettings()
     limits: LimitSettings = LimitSettings()
     speech: SpeechSettings = SpeechSettings()
     schedules: dict[Name, ScheduleSettings] = Field(default_factory=dict)

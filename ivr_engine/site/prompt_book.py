@@ -32,6 +32,19 @@ RECORDING: Final = ("recording_notice", "recording_consent")
 """What callers hear before a talk is recorded: there where a queue has it said."""
 
 
+CALLBACK: Final = (
+    "callback_this_number",
+    "callback_number",
+    "callback_confirm",
+    "callback_wrong_number",
+    "callback_arranged",
+    "callback_not_arranged",
+    "callback_person",
+    *(f"digit_{digit}" for digit in range(10)),
+)
+"""What callers hear of being called back: there where a queue or a flow offers it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spoken:
     prompt: Prompt

@@ -12,7 +12,7 @@ from ivr_engine.site.explain import enough, nearest
 from ivr_engine.site.flow_references import flows, numbers, schedules, ways_in
 from ivr_engine.site.line_references import lines, staff
 from ivr_engine.site.models import Site
-from ivr_engine.site.prompt_book import RECORDING, REQUIRED, WAITS
+from ivr_engine.site.prompt_book import CALLBACK, RECORDING, REQUIRED, WAITS
 from ivr_engine.site.tree import Node, shown
 from ivr_engine.site.values import unknown_placeholders
 
@@ -53,7 +53,7 @@ def _voices(site: Site, tree: Node) -> Iterator[ConfigError]:
 
 def _prompts(site: Site, tree: Node) -> Iterator[ConfigError]:
     for name, queue in site.queues.items():
-        for prompt in sorted(queue.prompts.keys() - {*REQUIRED, *RECORDING, *WAITS}):
+        for prompt in sorted(queue.prompts.keys() - {*REQUIRED, *RECORDING, *CALLBACK, *WAITS}):
             file, line = tree.at(("queues", name, "prompts", prompt))
             what = f"queue '{name}' replaces the unknown prompt '{prompt}'"
             yield ConfigError(file, line, what, nearest(prompt, REQUIRED))

@@ -12,7 +12,7 @@ from ivr_engine.domain.announcements import every_range
 from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import MOST_TOLD, nearest, some
 from ivr_engine.site.models import Site
-from ivr_engine.site.prompt_book import REQUIRED, WAITS
+from ivr_engine.site.prompt_book import CALLBACK, REQUIRED, WAITS
 from ivr_engine.site.sentences import Texts
 from ivr_engine.site.tree import read
 
@@ -68,6 +68,16 @@ def recording_prompts(site: Site) -> dict[str, set[str]]:
             usual = "recording_consent" if queue.recording.ask == "consent" else "recording_notice"
             found[usual].add(site.prompt_name(name, usual))
     return found
+
+
+def _callbacks(site: Site) -> set[str]:
+    """What is said to callers who are called back, where anybody is."""
+    asked = (
+        option for q in site.queues.values() if q.over_capacity for option in q.over_capacity.options.values()
+    )
+    nodes = (node for flow in site.flows.values() for node in flow.nodes.values())
+    offered = any(o.callback for o in asked) or any(n.queue is not None and n.queue.callback for n in nodes)
+    return set(CALLBACK) if offered else set()
 
 
 def keys_not_named(text: str, language: str) -> list[str]:
@@ -149,7 +159,7 @@ def _needed(site: Site) -> set[str]:
     recording = set[str]().union(*recording_prompts(site).values())
     messages = {name for queue in site.queues.values() for name in queue.messages}
     asked = {q.over_capacity.prompt for q in site.queues.values() if q.over_capacity and q.over_capacity.keys}
-    said = own | in_flows | closed | leaving | recording | messages | asked
+    said = own | in_flows | closed | leaving | recording | messages | asked | _callbacks(site)
     return set(REQUIRED) | said | _waits(site)
 
 

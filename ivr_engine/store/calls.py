@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Row, Select, and_, bindparam, func, select, tuple_
 
+from ivr_engine.domain.callbacks import Callback
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.capacity import Stay
 from ivr_engine.domain.consent import Consent, WaitTimeSmsStatus
@@ -24,6 +25,7 @@ from ivr_engine.store.tables import IS_OPEN, calls
 _c: Final = calls.c
 _encode: Final = msgspec.json.Encoder().encode
 _visit: Final = msgspec.json.Decoder(Visit).decode
+_callback: Final = msgspec.json.Decoder(Callback).decode
 _talk: Final = msgspec.json.Decoder(Talk).decode
 _SILENT: Final = Talk()
 _routing: Final = msgspec.json.Decoder(Routing).decode
@@ -174,6 +176,7 @@ _COLUMNS: Final[dict[str, Callable[[Call], Values]]] = {
         "node": call.visit and call.visit.node,
         "visit": call.visit and _json(call.visit),
     },
+    "callback": lambda call: {"callback": call.callback and _json(call.callback)},
     "talk": lambda call: {"talk": None if call.talk == _SILENT else _json(call.talk)},
     "routing": lambda call: {"routing": None if call.routing == _PLAIN else _json(call.routing)},
     "stay": lambda call: {"stay": None if call.stay == _NEW else _json(call.stay)},
@@ -226,6 +229,7 @@ def _call(row: Row[Any]) -> Call:
         routing=_PLAIN if row.routing is None else _routing(row.routing),
         last_words=row.last_words,
         visit=None if row.visit is None else _visit(row.visit),
+        callback=None if row.callback is None else _callback(row.callback),
         talk=_SILENT if row.talk is None else _talk(row.talk),
         stay=_NEW if row.stay is None else _stay(row.stay),
     )

@@ -104,6 +104,7 @@ calls: Final = Table(
     Column("visit", Text, comment="JSON: flow, node, what was counted there, variables"),
     Column("routing", Text, comment="JSON: skills required, since when in its queue, preferred agent"),
     Column("last_words", Name, comment="the prompt said before the hang-up"),
+    Column("callback", Text, comment="JSON: the number, tries, until when"),
     Column("talk", Text, comment="JSON: hold, mute, who else is there, what is recorded"),
     Column("stay", Text, comment="JSON: announcements so far, over capacity"),
     Column("is_open", Boolean, nullable=False),

@@ -39,6 +39,7 @@ class InCall(Protocol):
     async def stop_listening(self, call_id: str) -> Call: ...
     async def record(self, call_id: str) -> Call: ...
     async def stop_recording(self, call_id: str) -> Call: ...
+    async def cancel_callback(self, call_id: str) -> Call: ...
 
 
 class Whom(BaseModel):
@@ -164,6 +165,11 @@ def in_call_router(commands: InCall) -> APIRouter:
     async def stop_recording(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
         """What was recorded until now is kept."""
         return CallItem.of(await services.done(commands.stop_recording(call_id)), None)
+
+    @router.post("/cancel-callback", summary="Cancel a callback")
+    async def cancel_callback(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
+        """Of a caller who waits to be called back; 409 once the number is being dialled."""
+        return CallItem.of(await services.done(commands.cancel_callback(call_id)), None)
 
     @router.get("/recordings", summary="Recordings of the call")
     async def list_recordings(services: Services, call_id: str) -> Items[RecordingItem]:  # pyright: ignore[reportUnusedFunction]

@@ -412,6 +412,76 @@ class LegContract:
 
         rig.run(scenario)
 
+    def test_muting_lasts_until_it_is_ended_also_through_a_crash(self, rig: Rig) -> None:
+        async def scenario(world: World) -> None:
+            _, leg = await answered(world)
+            await world.telephony.connect("talk-1", [leg])
+            for _ in range(2):
+                await leg.mute(True)
+            await world.restart()
+            adopted = await world.telephony.adopt(leg.id)
+            for _ in range(2):
+                await adopted.mute(False)
+
+        rig.run(scenario)
+
+    def test_a_talk_is_recorded_through_a_crash_until_that_is_ended(self, rig: Rig) -> None:
+        async def scenario(world: World) -> None:
+            caller, leg = await answered(world)
+            name = f"talk-{uuid4().hex}"
+            with pytest.raises(ExternalError):
+                await world.telephony.record("talk-none", name, longest_s=60)
+            await world.telephony.connect("talk-1", [leg])
+            await world.telephony.record("talk-1", name, longest_s=60)
+            await world.restart()
+            assert await world.recordings.fetch(name) is None
+            await world.telephony.record("talk-1", name, longest_s=60)
+            await asyncio.sleep(1)
+            for _ in range(2):
+                await world.telephony.end_recording(name)
+            content = await _fetched(world, name)
+            assert content.startswith(b"RIFF")
+            await world.telephony.record("talk-1", name, longest_s=60)
+            assert await _fetched(world, name) == content, "never begun anew"
+            assert await caller.connected()
+            await world.recordings.delete(name)
+            await world.telephony.end_bridge("talk-1")
+
+        rig.run(scenario)
+
+    def test_somebody_listens_in_and_is_left_alone_at_the_end(self, rig: Rig) -> None:
+        async def scenario(world: World) -> None:
+            caller, leg = await answered(world)
+            phone = await world.phone("answers")
+            agent = await world.telephony.dial(phone.name, leg_id="agent-1", caller=None, timeout_s=10)
+            assert await agent.rung(10) is DialResult.ANSWERED
+            await world.telephony.connect("talk-1", [leg])
+            for _ in range(2):
+                await world.telephony.overhear(
+                    leg, agent, bridge_id="talk-2", snoop_id="agent-1-listen", whisper=True
+                )
+            bridges = (await world.telephony.snapshot()).bridges
+            assert bridges["talk-2"] == {agent.id, "agent-1-listen"}
+            await world.restart()
+            again, adopted = await world.telephony.adopt("agent-1"), await world.telephony.adopt(leg.id)
+            await world.telephony.overhear(
+                adopted, again, bridge_id="talk-2", snoop_id="agent-1-listen", whisper=True
+            )
+            await caller.hang_up()
+            await left(world, adopted)
+
+            async def snoop_is_gone() -> bool:
+                return "agent-1-listen" not in (await world.telephony.snapshot()).all
+
+            await eventually(snoop_is_gone)
+            await again.until(asyncio.sleep(0))
+            with pytest.raises((Gone, CallEnded)):
+                await world.telephony.overhear(adopted, again, bridge_id="talk-2", snoop_id="agent-1-whisper")
+            await world.telephony.end_leg("agent-1")
+            await world.telephony.end_bridge("talk-2")
+
+        rig.run(scenario)
+
     def test_whoever_is_taken_out_of_the_music_hears_prompts_alone(self, rig: Rig) -> None:
         async def scenario(world: World) -> None:
             caller, leg = await answered(world)
@@ -676,6 +746,17 @@ class LegContract:
             assert await found.leg.play([world.prompt(0.5)]) == Finished()
 
         rig.run(scenario)
+
+
+async def _fetched(world: World, name: str) -> bytes:
+    found: list[bytes] = []
+
+    async def there() -> bool:
+        found.extend(filter(None, [await world.recordings.fetch(name)]))
+        return bool(found)
+
+    await eventually(there)
+    return found[0]
 
 
 async def _not(answer: Awaitable[bool]) -> bool:

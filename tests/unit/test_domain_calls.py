@@ -36,7 +36,11 @@ IN_LINE = (
     Chapter.CONSENT,
     Chapter.THANKING,
     Chapter.RINGING,
+    Chapter.ARRANGING,
+    Chapter.CALLBACK,
+    Chapter.CALLING_BACK,
 )
+NOT_OFFERED = (Chapter.NOTICE, Chapter.RINGING, Chapter.ARRANGING, Chapter.CALLING_BACK)
 MOVES = ["enter", "consent", "offer", "back", "answer", "connect", "end"]
 RINGING = NEW.entered(NOW, 5).offered("anna", "o-1", NOW + timedelta(seconds=20))
 
@@ -53,9 +57,11 @@ def test_into_the_line_and_again_at_the_same_place() -> None:
 def test_who_holds_a_place_and_who_may_be_offered(chapter: Chapter) -> None:
     call = replace(NEW, chapter=chapter)
     assert call.in_line == (chapter in IN_LINE)
-    assert call.may_be_offered == (chapter in IN_LINE and chapter not in (Chapter.NOTICE, Chapter.RINGING))
+    assert call.may_be_offered == (chapter in IN_LINE and chapter not in NOT_OFFERED)
     people_say = {
         Chapter.NOTICE: "waiting",
+        Chapter.ARRANGING: "waiting",
+        Chapter.CALLING_BACK: "callback",
         Chapter.CHOOSING: "waiting",
         Chapter.ANNOUNCING: "waiting",
         Chapter.CONSENT: "waiting",

@@ -253,7 +253,7 @@ def test_every_prompt_of_the_example_is_equally_loud_and_has_headroom(sounds: Pa
             assert true_peak(sound, rate) < audio.PEAK_DB, which
         sound = heard(sounds, prompt.media)
         words = len(book.wording(*which).split())
-        assert 0.2 < prompt.seconds / words < 0.9, which
+        assert words < 2 or 0.2 < prompt.seconds / words < 0.9, which
         start = int(np.flatnonzero(np.abs(sound) > 0.02)[0]) / 8000
         end = prompt.seconds - int(np.flatnonzero(np.abs(sound) > 0.02)[-1]) / 8000
         assert 0.1 <= start < 0.25, which

@@ -48,6 +48,7 @@ async def test_calls_show_place_and_consent_newest_first(rig: Rig) -> None:
         "next_announcement_at": None,
         "agent": None,
         "talk": None,
+        "callback": None,
         "ticket_id": None,
         "answered_at": None,
         "ended_at": None,

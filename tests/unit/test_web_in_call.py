@@ -73,6 +73,9 @@ class FakeCommands:
     async def stop_recording(self, call_id: str) -> Call:
         return await self._note("stop-recording", call_id)
 
+    async def cancel_callback(self, call_id: str) -> Call:
+        return await self._note("cancel-callback", call_id)
+
 
 def make(folder: Path) -> tuple[Rig, FakeCommands]:
     rig, commands = web_rig.make(folder), FakeCommands()
@@ -87,7 +90,17 @@ async def sent(rig: Rig, verb: str, body: object, status: int = 200) -> Any:
     return answer.json()
 
 
-VERBS = ["hold", "mute", "unmute", "complete", "take-back", "conference", "stop-listening", "record"]
+VERBS = [
+    "hold",
+    "mute",
+    "unmute",
+    "complete",
+    "take-back",
+    "conference",
+    "stop-listening",
+    "record",
+    "cancel-callback",
+]
 
 
 async def test_each_command_has_an_address(tmp_path: Path) -> None:

@@ -47,6 +47,15 @@ class TalkItem(BaseModel):
         )
 
 
+class CallbackItem(BaseModel):
+    """To be called back, or called back already."""
+
+    number: str
+    attempts: int = Field(description="How often it was dialled")
+    next_try_at: datetime | None = Field(description="Not dialled before")
+    expires_at: datetime
+
+
 class CallItem(BaseModel):
     """One call. ``position`` is 1 for the first in line and null outside the line."""
 
@@ -70,6 +79,7 @@ class CallItem(BaseModel):
                     "next_announcement_at": "2026-01-31T09:15:20Z",
                     "agent": None,
                     "talk": None,
+                    "callback": None,
                     "ticket_id": None,
                     "answered_at": None,
                     "ended_at": None,
@@ -86,7 +96,7 @@ class CallItem(BaseModel):
     number: str = Field(description="The number dialled")
     queue: str | None = Field(description="null until the caller is led to one")
     state: str = Field(
-        description="arriving, menu (in a flow), transferred, waiting, ringing, talking or ended"
+        description="arriving, menu (in a flow), transferred, waiting, callback, ringing, talking or ended"
     )
     node: str | None = Field(description="Where in the flow of the number, or where last; null without one")
     position: int | None = Field(description="Place in the queue, 1 is next")
@@ -99,12 +109,13 @@ class CallItem(BaseModel):
     next_announcement_at: datetime | None
     agent: str | None
     talk: TalkItem | None = Field(description="null unless an agent talks to the caller")
+    callback: CallbackItem | None = Field(description="null unless the caller asked for one")
     ticket_id: str | None
     answered_at: datetime | None = Field(description="When an agent was connected")
     ended_at: datetime | None
     end_reason: str | None = Field(
         description="caller_hung_up, agent_hung_up, ended_by_staff, gone_during_outage, queue_removed, "
-        "transfer_over or said_goodbye"
+        "transfer_over, said_goodbye, callback_failed, callback_expired or callback_cancelled"
     )
 
     @classmethod
@@ -126,6 +137,7 @@ class CallItem(BaseModel):
             next_announcement_at=call.next_announcement_at,
             agent=call.agent,
             talk=TalkItem.of(call.talk) if call.chapter is Chapter.TALKING else None,
+            callback=call.callback and CallbackItem.model_validate(call.callback, from_attributes=True),
             ticket_id=call.ticket_id,
             answered_at=call.answered_at,
             ended_at=call.ended_at,

@@ -73,6 +73,7 @@ def upgrade() -> None:
             "routing", sa.Text(), comment="JSON: skills required, since when in its queue, preferred agent"
         ),
         sa.Column("last_words", _NAME, comment="the prompt said before the hang-up"),
+        sa.Column("callback", sa.Text(), comment="JSON: the number, tries, until when"),
         sa.Column("talk", sa.Text(), comment="JSON: hold, mute, who else is there, what is recorded"),
         sa.Column("stay", sa.Text(), comment="JSON: announcements so far, over capacity"),
         sa.Column("is_open", sa.Boolean(), nullable=False),

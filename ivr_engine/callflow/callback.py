@@ -1,0 +1,320 @@
+"""A caller is called back: the number is confirmed, the caller hangs up and keeps the place; when an agent is
+reserved the number is dialled, and once a person has said that it is them, the agent's phone rings.
+
+A call's row says which of these it is at. Nobody is dialled without an agent reserved for it, and that it is
+being dialled is stored before: after a crash in between, the number counts as not reached, and is tried
+again later; it is never dialled twice for one reservation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from ivr_engine.callflow import agent, party
+from ivr_engine.callflow.house import House
+from ivr_engine.callflow.ways import Going
+from ivr_engine.domain.callbacks import Callback
+from ivr_engine.domain.calls import Call, Chapter, EndReason
+from ivr_engine.domain.events import (
+    CallbackAgreed,
+    CallbackDialled,
+    CallbackFailed,
+    CallbackNotAgreed,
+    CallbackReached,
+    CallFinished,
+)
+from ivr_engine.domain.numbers import masked, to_e164
+from ivr_engine.errors import CallEnded, ExternalError, Gone, Refused, Rejected
+from ivr_engine.ports import DialResult, Digit, Failed, Leg, Prompt, Tx
+
+log = structlog.get_logger()
+
+ALL: Final = "callbacks"
+"""The bell that says: there is a new one."""
+
+WAIT_S: Final = 8.0
+"""For a key, after a question; and for the next digit of a number."""
+TRIES: Final = 3
+MOST_DIGITS: Final = 16
+OUTAGE_S: Final = 2.0
+
+# ── arranging it ─────────────────────────────────────────────────────────────────────────────────
+
+
+def chosen(house: House, going: Going) -> Going:
+    """For whoever offers it to a caller who waits: the number is asked for next, the place is kept."""
+    return going.then(replace(going.call, chapter=Chapter.ARRANGING))
+
+
+async def arrange(house: House, leg: Leg, call: Call) -> Call | EndReason:
+    """Have a number confirmed: the last words then; without one the caller waits on at the same place."""
+    await leg.stop_playing()
+    number = await _number(house, leg, call)
+    if number is not None and await house.store.run(partial(_agreed, house, call, number)):
+        house.bells.ring(ALL)
+        await leg.play([house.prompt(call, "callback_arranged")])
+        return EndReason.SAID_GOODBYE
+    await leg.play([house.prompt(call, "callback_not_arranged")])
+    return await house.store.run(partial(_waits_on, house, call))
+
+
+async def _number(house: House, leg: Leg, call: Call) -> str | None:
+    """The number called from if the caller says so, else one keyed in and read back."""
+    own = _dialled_as(house, call.caller or "")
+    if own is not None:
+        key = await _key(leg, [house.prompt(call, "callback_this_number")])
+        if key != "2":
+            return own if key == "1" else None
+    prompts = [house.prompt(call, "callback_number")]
+    for _ in range(TRIES):
+        digits = await _digits(leg, prompts)
+        number = _dialled_as(house, digits)
+        if number is None:
+            prompts = [house.prompt(call, "callback_wrong_number"), house.prompt(call, "callback_number")]
+            continue
+        read_back = [house.prompt(call, f"digit_{digit}") for digit in digits]
+        if await _key(leg, [*read_back, house.prompt(call, "callback_confirm")]) == "1":
+            return number
+        prompts = [house.prompt(call, "callback_number")]
+    return None
+
+
+def _dialled_as(house: House, written: str) -> str | None:
+    """In E.164, if it may be dialled."""
+    if house.site.transfers is None or house.site.why_not_dialled(written) is not None:
+        return None
+    return to_e164(written, house.site.country)
+
+
+async def _key(leg: Leg, prompts: list[Prompt]) -> str | None:
+    """1 or 2; asked again after anything else."""
+    for _ in range(TRIES):
+        heard = await leg.gather(prompts, window_s=WAIT_S)
+        if isinstance(heard, Failed):
+            log.error("callback.not_asked", why=heard.why)
+            return None
+        if isinstance(heard, Digit) and heard.key in ("1", "2"):
+            return heard.key
+    return None
+
+
+async def _digits(leg: Leg, prompts: list[Prompt]) -> str:
+    """Until hash, or a pause."""
+    digits, heard = "", await leg.gather(prompts, window_s=WAIT_S)
+    while isinstance(heard, Digit) and heard.key.isdigit() and len(digits) < MOST_DIGITS:
+        digits += heard.key
+        heard = await leg.gather([], window_s=WAIT_S, go_on=True)
+    return digits
+
+
+def _agreed(house: House, call: Call, number: str, tx: Tx) -> bool:
+    """From here on the place outlives the caller's hanging up."""
+    now, current = house.clock.now(), tx.calls.get(call.id)
+    if current.chapter is not Chapter.ARRANGING:
+        return False
+    expires_at = now + timedelta(seconds=house.site.callbacks.expires)
+    callback = Callback(number=number, expires_at=expires_at)
+    tx.calls.save(replace(current, chapter=Chapter.CALLBACK, callback=callback, next_announcement_at=None))
+    tx.events.add(now, call.id, CallbackAgreed(number))
+    log.info("callback.agreed", number=masked(number))
+    return True
+
+
+def _waits_on(house: House, call: Call, tx: Tx) -> Call:
+    current = tx.calls.get(call.id)
+    if current.chapter is Chapter.ARRANGING:
+        current = current.waiting_again(house.clock.now(), house.site.interval(current.queue))
+        tx.calls.save(current)
+        tx.events.add(house.clock.now(), call.id, CallbackNotAgreed())
+    return current
+
+
+# ── carrying it out ──────────────────────────────────────────────────────────────────────────────
+
+
+async def live(house: House, call_id: str) -> tuple[Leg, Call] | None:
+    """Until the person is on the line and the agent's phone is to ring; ``None`` when it is over."""
+    while True:
+        try:
+            call = await house.store.run(lambda tx: tx.calls.get(call_id))
+            if call.chapter is Chapter.CALLBACK:
+                await _wait(house, call)
+            elif call.chapter is Chapter.CALLING_BACK:
+                reached = await _call(house, call)
+                if reached is not None:
+                    return reached
+            else:
+                return None
+        except ExternalError as error:
+            log.warning("callback.outage", call=call_id, error=str(error), meaning="tried on when it is over")
+            await asyncio.sleep(OUTAGE_S)
+
+
+async def _wait(house: House, call: Call) -> None:
+    """In the line like any caller, until an agent is reserved, it is cancelled, or expires."""
+    callback, now = _of(call), house.clock.now()
+    with house.bells.of(call.id) as bell:
+        try:
+            async with asyncio.timeout(callback.left_s(now)):
+                if callback.wait_s(now) > 0:
+                    await _either(bell, callback.wait_s(now))
+                    return
+                with house.line.seat(call.id) as seat:
+                    house.line.caller_waits()
+                    async with seat.interrupting():
+                        await bell.wait()
+                    seat.heard()
+        except TimeoutError:
+            await house.store.run(partial(_over, house, call, EndReason.CALLBACK_EXPIRED))
+
+
+async def _either(bell: asyncio.Event, seconds: float) -> None:
+    waiting = asyncio.ensure_future(bell.wait())
+    try:
+        await asyncio.wait([waiting], timeout=seconds)
+    finally:
+        waiting.cancel()
+
+
+def _over(house: House, call: Call, reason: EndReason, tx: Tx) -> Call:
+    """It ends, unless an agent has been reserved meanwhile."""
+    current = tx.calls.get(call.id)
+    if current.chapter is not Chapter.CALLBACK:
+        return current
+    ended = current.ended(reason, house.clock.now())
+    tx.calls.save(ended)
+    tx.events.add(house.clock.now(), call.id, CallFinished(reason))
+    log.info("callback.over", reason=reason)
+    return ended
+
+
+async def _call(house: House, call: Call) -> tuple[Leg, Call] | None:
+    """Dial, and have a person say that they are there."""
+    call, fresh = await house.store.run(partial(_dialling, house, call))
+    if call.chapter is not Chapter.CALLING_BACK:
+        return None
+    try:
+        leg = await (_dial(house, call) if fresh else house.telephony.adopt(call.channel_id))
+        result: str = await leg.rung(_left_s(house, call))
+        if result == DialResult.ANSWERED:
+            result = await _person(house, leg, call)
+    except (Rejected, Gone):
+        result = DialResult.UNREACHABLE if fresh else "unclear"
+    except CallEnded:
+        result = "hung_up"
+    else:
+        if result == "person":
+            current = await house.store.run(partial(_reached, house, call))
+            if current.chapter is Chapter.RINGING:
+                return leg, current
+    await house.store.run(partial(_failed, house, call, result))
+    await house.telephony.end_leg(call.channel_id)
+    house.line.agent_changed()
+    return None
+
+
+def _dialling(house: House, call: Call, tx: Tx) -> tuple[Call, bool]:
+    """That it is dialled is stored before. False: an engine before this one did that, or may have."""
+    now, current = house.clock.now(), tx.calls.get(call.id)
+    if current.chapter is not Chapter.CALLING_BACK or _of(current).rings_until is not None:
+        return current, False
+    callback = _of(current).dialled(now, house.site.callbacks.ring_time)
+    leg_id = f"{party.leg_id(current.offer.id)}-customer"
+    current = replace(current, callback=callback, channel_id=leg_id)
+    tx.calls.save(current)
+    tx.events.add(now, call.id, CallbackDialled(callback.attempts))
+    return current, True
+
+
+async def _dial(house: House, call: Call) -> Leg:
+    transfers, number = house.site.transfers, _of(call).number
+    if transfers is None or house.site.why_not_dialled(number) is not None:
+        raise Rejected("the number may not be dialled any more")
+    return await house.telephony.dial(
+        number,
+        leg_id=call.channel_id,
+        caller=transfers.caller_id,
+        timeout_s=_left_s(house, call),
+        trunk=transfers.trunk,
+    )
+
+
+def _left_s(house: House, call: Call) -> float:
+    until = _of(call).rings_until
+    return max(0.0, (until - house.clock.now()).total_seconds()) if until is not None else 0.0
+
+
+async def _person(house: House, leg: Leg, call: Call) -> str:
+    """A machine presses no key."""
+    await leg.stop_playing()
+    for _ in range(TRIES):
+        heard = await leg.gather([house.prompt(call, "callback_person")], window_s=WAIT_S)
+        if isinstance(heard, Digit) and heard.key == "1":
+            return "person"
+    return "no_person"
+
+
+def _reached(house: House, call: Call, tx: Tx) -> Call:
+    """On as any caller for whom an agent is reserved."""
+    now, current = house.clock.now(), tx.calls.get(call.id)
+    if current.chapter is not Chapter.CALLING_BACK:
+        return current
+    queue = house.site.queues.get(current.queue)
+    ends_at = now + timedelta(seconds=queue.ring_time if queue is not None else WAIT_S)
+    current = replace(current, chapter=Chapter.RINGING, offer_ends_at=ends_at)
+    tx.calls.save(current)
+    tx.events.add(now, call.id, CallbackReached(_of(current).attempts))
+    return current
+
+
+def _failed(house: House, call: Call, reason: str, tx: Tx) -> Call:
+    """Not reached: the agent is free, the place is kept for another try, if there is one left."""
+    now, current = house.clock.now(), tx.calls.get(call.id)
+    if current.chapter is not Chapter.CALLING_BACK or current.offer_id != call.offer_id:
+        return current
+    agent.release(house, tx, current)
+    settings, callback = house.site.callbacks, _of(current)
+    tx.events.add(now, call.id, CallbackFailed(callback.attempts, reason))
+    log.info("callback.not_reached", attempt=callback.attempts, reason=reason)
+    current = replace(
+        current,
+        chapter=Chapter.CALLBACK,
+        agent=None,
+        offer_id=None,
+        offer_ends_at=None,
+        callback=callback.not_reached(now, settings.retry_after),
+    )
+    if callback.attempts > settings.retries:
+        current = current.ended(EndReason.CALLBACK_FAILED, now)
+        tx.events.add(now, call.id, CallFinished(EndReason.CALLBACK_FAILED))
+    tx.calls.save(current)
+    return current
+
+
+def _of(call: Call) -> Callback:
+    if call.callback is None:
+        raise Refused(f"call {call.id} is not to be called back")
+    return call.callback
+
+
+# ── taking it back ───────────────────────────────────────────────────────────────────────────────
+
+
+async def cancel(house: House, call_id: str) -> Call:
+    """By the staff. ``Refused`` once the number is being dialled."""
+
+    def write(tx: Tx) -> Call:
+        current = tx.calls.get(call_id)
+        if current.chapter is not Chapter.CALLBACK:
+            raise Refused(f"call {call_id} is {current.state}: no callback waits")
+        return _over(house, current, EndReason.CALLBACK_CANCELLED, tx)
+
+    ended = await house.store.run(write)
+    house.bells.ring(call_id)
+    return ended
