@@ -8,6 +8,7 @@ recording's own name, before the ticket has it; whatever a crash cuts short is d
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -28,6 +29,9 @@ _SCAN: Final = 100
 """Recordings looked at in one go."""
 _HEADER: Final = 44
 """Bytes of a WAV file before the sound."""
+_BLOCKS_A_SECOND: Final = 50
+_AUDIBLE: Final = 300
+"""Peak of 20 ms, of 32767: 40 dB below full scale. A quiet voice is above, a line's noise below."""
 _BYTES_A_SECOND: Final = 16_000
 """8 kHz, 16 bit, one channel: what Asterisk writes as ``wav``. Its own count is not trusted: of a recording
 that a crash of Asterisk cut short it is 0."""
@@ -40,14 +44,29 @@ def seconds_of(wav: bytes) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoicemailPolicy:
-    """Seconds. ``shortest_s``: less is nobody's message. ``missing_s``: a recording not there so long after
+    """Seconds. ``shortest_s``: less is nobody's message, nor is what has less than ``spoken_s`` of sound in
+    it: who says nothing is recorded until silence ends it. ``missing_s``: a recording not there so long after
     it was to begin never began. Retries double from ``retry_first_s`` to ``retry_most_s``."""
 
     poll_s: float = 2.0
     shortest_s: float = 1.0
+    spoken_s: float = 0.2
     missing_s: float = 60.0
     retry_first_s: float = 2.0
     retry_most_s: float = 300.0
+
+
+def spoken(wav: bytes, at_least_s: float) -> bool:
+    """Whether somebody may have spoken so long; looks no further than it must."""
+    samples = array("h")
+    samples.frombytes(wav[_HEADER : _HEADER + (len(wav) - _HEADER) // 2 * 2])
+    block = _BYTES_A_SECOND // 2 // _BLOCKS_A_SECOND
+    needed = at_least_s * _BLOCKS_A_SECOND
+    for first in range(0, len(samples), block):
+        needed -= max(samples[first : first + block]) > _AUDIBLE
+        if needed <= 0:
+            return True
+    return False
 
 
 class VoicemailStorer:
@@ -114,7 +133,7 @@ class VoicemailStorer:
         if content is None:
             return False
         seconds = seconds_of(content)
-        if seconds < self._policy.shortest_s:
+        if seconds < self._policy.shortest_s or not spoken(content, self._policy.spoken_s):
             await self._store.run(lambda tx: self._dropped(tx, voicemail, seconds))
             return True
         name = f"{voicemail.id}.wav"

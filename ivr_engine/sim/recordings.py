@@ -1,9 +1,13 @@
-"""``ports.Recordings`` of the simulated telephone system: as long as the callers spoke, and silent."""
+"""``ports.Recordings`` of the simulated telephone system: as long as the callers spoke, and one tone."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from ivr_engine.errors import Gone
 from ivr_engine.sim.telephony import SimTelephony
+
+TONE: Final = b"\x00\x10\x00\x10\x00\xf0\x00\xf0"
 
 
 class SimRecordings:
@@ -21,7 +25,7 @@ class SimRecordings:
             return None
         if name not in switch.recorded:
             raise Gone(f"no recording {name}")
-        return b"RIFF".ljust(44, b"\0") + bytes(round(switch.recorded[name] * 8000) * 2)
+        return b"RIFF".ljust(44, b"\0") + TONE * round(switch.recorded[name] * 8000 / len(TONE) * 2)
 
     async def delete(self, name: str) -> None:
         await self._telephony.request("delete", lambda: self._telephony.switch.recorded.pop(name, None))

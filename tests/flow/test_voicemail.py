@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ivr_engine.domain.calls import EndReason
 from ivr_engine.domain.events import VoicemailDropped, VoicemailKept, VoicemailStarted
 from ivr_engine.errors import Unreachable
-from ivr_engine.messaging.voicemail import VoicemailStorer
+from ivr_engine.messaging.voicemail import VoicemailStorer, spoken
 from ivr_engine.messaging.written import write_whole
 from ivr_engine.sim import clock
 from ivr_engine.sim.people import Caller
@@ -136,6 +139,31 @@ async def test_nothing_said_makes_no_ticket(tmp_path: Path) -> None:
         assert not centre.switch.recorded
         happened = await centre.happened(caller)
         assert [h for h in happened if isinstance(h, VoicemailDropped)]
+
+
+@virtual
+async def test_who_stays_and_says_nothing_leaves_no_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ivr_engine.sim.recordings.TONE", b"\x20\x00\xe0\xff")
+    async with contact_centre(**SITE) as centre:
+        engine = centre.engine()
+        caller = await speaking(centre)
+        await asyncio.sleep(5.0)
+        caller.press("#")
+        await caller.ended()
+        await storer(centre, engine, tmp_path).turn()
+        assert not await centre.tickets()
+        assert [h for h in await centre.happened(caller) if isinstance(h, VoicemailDropped)]
+
+
+@pytest.mark.parametrize(
+    ("loud_s", "peak", "is_one"),
+    [(0.0, 0, False), (0.1, 9000, False), (0.3, 9000, True), (0.3, 400, True), (60.0, 200, False)],
+)
+def test_a_message_has_a_voice_in_it(loud_s: float, peak: int, is_one: bool) -> None:
+    silence, tone = bytes(16_000 * 3), struct.pack("<hh", peak, -peak) * int(4000 * loud_s)
+    assert spoken(bytes(44) + silence + tone + silence + b"\x00", 0.2) is is_one
 
 
 @virtual
