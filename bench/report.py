@@ -1,4 +1,5 @@
-"""``docs/benchmarks.md``: the last runs of ``scripts/bench`` and ``bench.reload``, and how they measure."""
+"""``docs/benchmarks.md``: the last runs of ``scripts/bench``, ``bench.reload`` and ``bench.simulate``, and
+how they measure."""
 
 from __future__ import annotations
 
@@ -53,6 +54,18 @@ again and again, while calls like those above come {rate} a second.
 Aims: loaded in under 2 s; no call delayed by more than 20 ms.
 """
 
+_DAY: Final = """
+## A simulated day
+
+Written by `python -m bench.simulate`, on {machine}.
+`config/days/ten-thousand.yaml`: ten thousand calls, straight and through the menu, to 72 agents, with texts,
+wait estimates and tickets ([simulate.md](simulate.md)). One process, so one core.
+
+{table}
+
+Aims: under 60 s; the same report twice.
+"""
+
 
 def write(rows: Sequence[Row], *, machine: str, calls: int, rate: int, warm_up: int) -> None:
     """Write the page anew."""
@@ -60,7 +73,7 @@ def write(rows: Sequence[Row], *, machine: str, calls: int, rate: int, warm_up: 
     lines += [f"| {what} | {plain} | {engine} |" for what, plain, engine in rows]
     table = "\n".join(lines)
     page = _PAGE.format(calls=calls, rate=rate, machine=machine, table=table, warm_up=warm_up)
-    FILE.write_text(page + _parts()[1])
+    _put(_PAGE, page)
 
 
 def write_reload(
@@ -71,10 +84,26 @@ def write_reload(
     part = _RELOAD.format(
         machine=machine, queues=queues, prompts=prompts, languages=languages, rate=rate, table=table
     )
-    FILE.write_text(_parts()[0] + part)
+    _put(_RELOAD, part)
 
 
-def _parts() -> tuple[str, str]:
-    """The page as it is: what a call costs, and the part about reloading."""
-    before, heading, after = FILE.read_text().partition(_RELOAD.partition("\n\n")[0])
-    return before, heading + after
+def write_day(rows: Sequence[tuple[str, str]], *, machine: str) -> None:
+    """Write the part of the page about simulating a day anew."""
+    table = "\n".join(["| | |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows)])
+    _put(_DAY, _DAY.format(machine=machine, table=table))
+
+
+def _put(template: str, part: str) -> None:
+    """``part`` in place of what was made of ``template`` before; the others stay."""
+    parts = _parts()
+    parts[template] = part
+    FILE.write_text("".join(parts.values()))
+
+
+def _parts() -> dict[str, str]:
+    """The page as it is, in pieces, by the template each was made of."""
+    text, parts = FILE.read_text(), dict[str, str]()
+    for template in reversed((_RELOAD, _DAY)):
+        text, heading, after = text.partition(template.partition("\n\n")[0])
+        parts = {template: heading + after} | parts
+    return {_PAGE: text} | parts
