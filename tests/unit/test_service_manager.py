@@ -109,15 +109,16 @@ def test_a_watchdog_that_makes_no_sense_is_none(written: str) -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze on this machine")
 def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
-    (tmp_path / "ivr-engine").touch(mode=0o755)
+    for program in ("ivr-engine", "python"):
+        (tmp_path / program).touch(mode=0o755)
     for unit in UNITS.glob("*.service"):
         (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/ivr-engine/bin", str(tmp_path)))
     units = sorted(map(str, tmp_path.glob("*.service")))
-    assert len(units) == 2
+    assert units
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
     )
-    about_ours = [line for line in done.stderr.splitlines() if "ivr-engine" in line]
+    about_ours = [line for line in done.stderr.splitlines() if "ivr-" in line]
     assert not about_ours, done.stderr
 
 
@@ -128,5 +129,13 @@ def test_every_unit_is_hardened(unit: Path) -> None:
     service = parser["Service"]
     assert service["NoNewPrivileges"] == service["ProtectHome"] == service["PrivateTmp"] == "yes"
     assert service["ProtectSystem"] == "strict"
-    assert service["User"] == "ivr"
-    assert service["CapabilityBoundingSet"] == ""
+    if unit.stem == "ivr-asterisk-configuration":  # writes Asterisk's files as root, and is over at once
+        assert service["PrivateNetwork"] == "yes"
+        assert set(service["CapabilityBoundingSet"].split()) == {
+            "CAP_CHOWN",
+            "CAP_DAC_OVERRIDE",
+            "CAP_FOWNER",
+        }
+    else:
+        assert service["User"] == "ivr"
+        assert service["CapabilityBoundingSet"] == ""

@@ -76,8 +76,9 @@ def test_what_the_settings_come_to(folder: Folder) -> None:
     assert site.capacity("ben").sms_sessions == 2
     assert site.capacity("gone") == Capacity()
     assert {(q, s, w.words) for q, s, w in site.ways_out()} == {
-        ("support", "maximum_wait", "too_long"),
-        ("support", "no_agents", None),
+        ("support", ("maximum_wait",), "too_long"),
+        ("support", ("no_agents",), None),
+        ("sales", ("over_capacity", "keys", "2"), None),
     }
     assert found(folder) == []
 
