@@ -30,6 +30,7 @@ from ivr_engine.domain.events import (
     ConsentGiven,
     ConsentNotOffered,
     Event,
+    LineLeft,
     MessageQueued,
     MessageReceived,
     MessageStatusChanged,
@@ -66,6 +67,9 @@ class Metrics:
         self.adopted = Counter("ivr_calls_adopted", "Calls taken over after an outage", registry=r)
         self.fell_back = Counter("ivr_calls_fell_back", "Calls sent to the fallback by a fault", registry=r)
         self.connected = Counter("ivr_calls_connected", "Callers connected to an agent", registry=r)
+        self.left_line = Counter(
+            "ivr_lines_left", "Callers who left a line without an agent, not hung up", ["reason"], registry=r
+        )
         self.missed = Counter("ivr_offers_missed", "Offers an agent did not take", ["reason"], registry=r)
         self.over_capacity = Counter(
             "ivr_queue_over_capacity",
@@ -142,6 +146,8 @@ class Metrics:
                 self.fell_back.inc()
             case AgentConnected():
                 self.connected.inc()
+            case LineLeft(reason=reason):
+                self.left_line.labels(reason).inc()
             case OfferMissed(reason=reason):
                 self.missed.labels(reason).inc()
             case OverCapacity(queue=queue, limit=limit):
