@@ -23,6 +23,10 @@ KEPT: Final = 1024
 """Compiled statements; the program has some two hundred."""
 
 
+_FLOAT8: Final = 701
+"""PostgreSQL's number for its type of floats."""
+
+
 class Cursor(Protocol):
     """The part of a driver's cursor (PEP 249) that is used."""
 
@@ -174,4 +178,5 @@ def _binding(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
 
 
 def _shaping(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
-    return kind.dialect_impl(dialect).result_processor(dialect, None)
+    # SQLAlchemy asks for PostgreSQL's number of the type only where it is a float's.
+    return kind.dialect_impl(dialect).result_processor(dialect, _FLOAT8)

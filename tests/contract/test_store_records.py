@@ -19,6 +19,7 @@ from ivr_engine.domain.calls import Call
 from ivr_engine.domain.consent import ConsentRecord
 from ivr_engine.domain.events import Happening
 from ivr_engine.domain.messages import Message
+from ivr_engine.domain.recordings import TalkRecording
 from ivr_engine.domain.tickets import Ticket, Voicemail
 from ivr_engine.ports import Store, Tx
 from tests.contract.store_examples import KINDS, Undo, requested, sharing_a_store
@@ -47,6 +48,7 @@ def _of(hint: Any) -> st.SearchStrategy[Any]:
         datetime: _times,
         bool: st.booleans(),
         int: st.integers(-(2**31), 2**31 - 1),
+        float: st.floats(0, 1e9),
         NoneType: st.none(),
     }
     if hint in simple:
@@ -122,6 +124,24 @@ async def test_tickets_come_back_as_they_were(store: Store, one: Ticket) -> None
         tx.tickets.add(one)
         assert tx.tickets.get(one.id) == one
         assert tx.tickets.search() == [one]
+
+    await _undone(store, body)
+
+
+@sharing_a_store
+@given(first=records(TalkRecording), then=records(TalkRecording))
+async def test_recordings_come_back_as_they_were(
+    store: Store, first: TalkRecording, then: TalkRecording
+) -> None:
+    def body(tx: Tx) -> None:
+        tx.recordings.add(first)
+        assert tx.recordings.get(first.id) == first
+        assert tx.recordings.with_status(first.status) == [first]
+        # Which call and engine it belongs to, and whose talk it was, is said once.
+        changed = replace(then, id=first.id, engine=first.engine, call_id=first.call_id)
+        changed = replace(changed, agent=first.agent, started_at=first.started_at)
+        tx.recordings.save(changed)
+        assert tx.recordings.of_call(first.call_id) == [changed]
 
     await _undone(store, body)
 
