@@ -87,7 +87,9 @@ class WaitEstimates:
             await asyncio.sleep(EVERY_S)
 
     async def _catch_up(self, now: datetime) -> None:
-        watch = self._watch or await self._store.run(lambda tx: tx.waits.load()) or WaitWatch()
+        if self._watch is None:
+            self._watch = await self._store.run(lambda tx: tx.waits.load()) or WaitWatch()
+        watch = self._watch
         self._staff(watch)
         while page := await self._store.run(_after(watch.through)):
             for event in page:
@@ -95,7 +97,6 @@ class WaitEstimates:
             if len(page) < _PAGE:
                 break
         watch.pass_until(now.timestamp())
-        self._watch = watch
 
     def _staff(self, watch: WaitWatch) -> None:
         """Who serves what, once for each configuration."""
