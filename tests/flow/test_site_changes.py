@@ -69,3 +69,14 @@ async def test_an_agent_added_is_offered_who_waits() -> None:
         exchange(centre, engine, site())
         await engine.desk.sign_in("anna")
         await phone.rings()
+
+
+@virtual
+async def test_an_agents_phone_account_comes_and_goes_with_the_agent() -> None:
+    async with contact_centre() as centre:
+        engine = centre.engine()
+        before = engine.in_force.current.site.agents
+        await engine.desk.push_accounts(engine.telephony)
+        exchange(centre, engine, site(agents={name: before[name] for name in ("ben", "cleo")}))
+        await engine.desk.push_accounts(engine.telephony, known=before)
+        assert centre.switch.accounts.keys() == {"ben", "cleo"}
