@@ -49,6 +49,8 @@ mv "$archive.new" "$archive"
 def build(*names: str) -> list[str]:
     """The images of ``docker/<name>.Dockerfile``; what did not change since the last time is kept."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    # What a run that was killed left behind.
+    _said("rm", "--all")
     if size(FOLDER) > STORE_MOST:
         _said("rmi", "--all", "--force")
     machine = _machine_settings()
@@ -82,6 +84,13 @@ def unpacked(image: str) -> Generator[Path]:
         yield Path(_said("mount", container))
     finally:
         _said("rm", container)
+
+
+def release() -> None:
+    """Nothing stays mounted: buildah leaves its store so, and then it could not be deleted."""
+    _said("rm", "--all")
+    place = FOLDER / f"{_driver()}-{RECIPE}" / _driver()
+    subprocess.run(as_root(["umount", "--quiet", str(place)]), capture_output=True, check=False)
 
 
 def _add_base(base: str) -> None:

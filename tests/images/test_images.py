@@ -54,10 +54,11 @@ needs_buildah = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def built() -> dict[str, str]:
+def built() -> Iterator[dict[str, str]]:
     """The images by the name of their Dockerfile."""
     names = sorted(set(IMAGES.values()))
-    return dict(zip(names, images.build(*names), strict=True))
+    yield dict(zip(names, images.build(*names), strict=True))
+    images.release()
 
 
 @pytest.fixture(scope="module")
