@@ -96,7 +96,7 @@ async def test_more_callers_than_it_can_carry_wait_and_are_taken(house: House, t
     async with staged(house, tmp_path, OLD) as stage, stage.crowd(CROWD) as crowd:
         await asyncio.gather(*(caller.hears("consent", within=FALLBACK_S) for caller in crowd))
         kept = [caller for caller in crowd if "fallback/wait" in caller.ear.heard()]
-        assert CROWD / 2 < len(kept) < CROWD
+        assert 0 < len(kept) < CROWD
         assert await _left(house, "arrivals") >= len(kept)
         told = [line for line in _log(house) if line["event"] == "calls.left"]
         assert [(line["level"], line["limit"]) for line in told] == [("warning", "limits.arrivals")]
