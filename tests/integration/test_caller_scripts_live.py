@@ -64,7 +64,7 @@ def house(
     asterisk: Asterisk, tmp_path_factory: pytest.TempPathFactory, worlds: dict[str, World]
 ) -> Iterator[House]:
     second = _raw(SECOND / "site")
-    site = example_site() | {"transfers": second["transfers"]}
+    site = example_site() | {name: second[name] for name in ("transfers", "vip")}
     for section in ("numbers", "queues", "flows", "schedules", "agents"):
         site[section] = {}
     for world in worlds.values():
