@@ -35,11 +35,12 @@ def add_to(app: typer.Typer) -> None:
 def say(text: str, language: InLanguage = "", out: Out = None) -> None:
     """Speak a text as callers hear it: the site's voice, trimmed and levelled."""
     from ivr_engine.site.loader import load
+    from ivr_engine.site.sentences import aloud
 
     site = load(settings().config)
     with tempfile.TemporaryDirectory(prefix="ivr-say-") as scratch:
         spoken = Path(scratch) / "spoken.wav"
-        _speak(site, text, language or site.default_language, spoken)
+        _speak(site, aloud(text), language or site.default_language, spoken)
         _deliver(spoken, out, Path(scratch))
 
 

@@ -19,6 +19,9 @@ MAX_WORD: Final = 200
 
 _NUMBERS: Final = tuple(str(number) for number in range(1, POSITIONS + 1))
 
+_PHONE: Final = r"(?<![\w+.,/-])(?!\d+([-/.])\d+\1\d+(?!\d))(?:\+\d|0\d)(?:[ /()-]{0,2}\d){4,}(?![\w:])"
+"""With + or 0 at its beginning and six digits or more; not a date, an amount or a time of day."""
+
 _WORDS: Final = {"under": ("high",), "between": ("low", "high")}
 """What the sentences that serve many ranges must name."""
 
@@ -32,6 +35,23 @@ def _wait_keys(one: WaitRange) -> tuple[str, ...]:
 
 def _chosen(one: WaitRange, entries: Mapping[str, Entry]) -> str | None:
     return next((key for key in _wait_keys(one) if key in entries), None)
+
+
+def aloud(text: str, pronounced: Mapping[str, str] | None = None) -> str:
+    """``text`` as a speech engine is given it: words of ``pronounced`` as they are said, phone numbers digit
+    by digit, group by group."""
+    words = sorted(pronounced or (), key=len, reverse=True)
+    own = "".join(rf"(?<!\w){re.escape(word)}(?!\w)|" for word in words)
+
+    def said(found: re.Match[str]) -> str:
+        return (pronounced or {}).get(found[0]) or _digit_by_digit(found[0])
+
+    return re.sub(own + _PHONE, said, text)
+
+
+def _digit_by_digit(number: str) -> str:
+    groups = (" ".join(group) for group in re.findall(r"\+?\d+", number))
+    return ", ".join(groups)
 
 
 class Texts:
@@ -75,10 +95,7 @@ class Texts:
 
     def said(self, text: str) -> str:
         """``text`` with whole words as they are said; what was put in is not looked at again."""
-        if not self.pronounced:
-            return text
-        words = "|".join(re.escape(word) for word in sorted(self.pronounced, key=len, reverse=True))
-        return re.sub(rf"(?<!\w)(?:{words})(?!\w)", lambda found: self.pronounced[found[0]], text)
+        return aloud(text, self.pronounced)
 
     def _positions(self, entries: Mapping[str, Entry]) -> None:
         """``position`` holds sentences for certain numbers, for the ``other`` ones and for ``more``."""

@@ -13,6 +13,7 @@ from ivr_engine.bootstrap import speech_of
 from ivr_engine.cli import app
 from ivr_engine.errors import ConfigErrors
 from ivr_engine.site.loader import load
+from ivr_engine.site.sentences import aloud
 from ivr_engine.site.texts import read_texts
 from ivr_engine.speech.espeak import Espeak
 from ivr_engine.speech.piper import Piper
@@ -52,6 +53,23 @@ def test_words_are_pronounced_whole_and_the_wording_stays(config: Path, prompts:
     assert (line.text, line.spoken) == ("For English, press 1.", "For English, press one.")
     tenth = next(one for one in lines if (one.language, one.name) == ("en", "position.10"))
     assert "10" in tenth.spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("Call 030 901820.", "Call 0 3 0, 9 0 1 8 2 0."),
+        ("Call +49 (30) 90 18-20!", "Call + 4 9, 3 0, 9 0, 1 8, 2 0!"),
+        ("Call 030/901820 or 0800123456", "Call 0 3 0, 9 0 1 8 2 0 or 0 8 0 0 1 2 3 4 5 6"),
+        ("Order 4711, 12345 Euro, 1.000.000, 0.123456", None),
+        ("On 01-05-2026, 01/05/2026, 01.05.2026 at 08:00-18:00", None),
+        ("Press 0. 1 2 3 4 5", None),
+        ("Call 030 901820 ACME", "Call 0 3 0, 9 0 1 8 2 0 Ackmie"),
+        ("Dial 112 or 0 1", None),
+    ],
+)
+def test_phone_numbers_are_said_digit_by_digit(written: str, said: str | None) -> None:
+    assert aloud(written, {"ACME": "Ackmie"}) == (said or written)
 
 
 @pytest.mark.parametrize("entry", ["ACME:", "ACME: {a: b}", f"{'x' * 300}: y"])
