@@ -67,6 +67,13 @@ Aims: under 60 s; the same report twice.
 """
 
 
+_LINES: Final = """
+## Matching callers and agents
+
+Written by hand, from what ``bench.matching`` and ``bench.idle`` print.
+"""
+
+
 def write(rows: Sequence[Row], *, machine: str, calls: int, rate: int, warm_up: int) -> None:
     """Write the page anew."""
     lines = ["| | plain dialplan | engine |", "|---|---|---|"]
@@ -103,7 +110,7 @@ def _put(template: str, part: str) -> None:
 def _parts() -> dict[str, str]:
     """The page as it is, in pieces, by the template each was made of."""
     text, parts = FILE.read_text(), dict[str, str]()
-    for template in reversed((_RELOAD, _DAY)):
+    for template in reversed((_RELOAD, _DAY, _LINES)):
         text, heading, after = text.partition(template.partition("\n\n")[0])
         parts = {template: heading + after} | parts
     return {_PAGE: text} | parts
