@@ -156,11 +156,13 @@ class Meter:
             self.starts_slow = max(0.0, self.starts_slow - 1)
             self.starts_fast = max(0.0, self.starts_fast - 1)
 
-    def left(self, now: float) -> None:
-        """A caller gave up, or went elsewhere: those behind move up all the same."""
+    def left(self, now: float, *, gave_up: bool = True) -> None:
+        """A caller gave up, or went elsewhere: those behind move up all the same. ``gave_up`` false: one who
+        says nothing of how patient callers are."""
         self.pass_until(now)
         self.waiting = max(0, self.waiting - 1)
-        self.abandons += 1
+        if gave_up:
+            self.abandons += 1
 
     def rang(self, seconds: float) -> None:
         """A phone rang so long until it was answered."""

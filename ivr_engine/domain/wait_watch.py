@@ -17,6 +17,8 @@ from ivr_engine.domain.events import (
     AgentChanged,
     AgentConnected,
     AgentOffered,
+    CallbackAgreed,
+    CallbackFailed,
     CallFellBack,
     CallFinished,
     Event,
@@ -48,6 +50,8 @@ READ: Final = frozenset[type[Happening]](
         CallFinished,
         WaitAnnounced,
         AgentChanged,
+        CallbackAgreed,
+        CallbackFailed,
     }
 )
 """The kinds of event that tell something about waits."""
@@ -112,11 +116,13 @@ class Accuracy:
 
 @dataclass(slots=True)
 class Caller:
-    """In the line of ``queue`` since ``since``; ``offered_at``: an agent is reserved."""
+    """In the line of ``queue`` since ``since``; ``offered_at``: an agent is reserved. ``called_back``: nobody
+    is on the line, and until somebody is, more happens than that a phone rings."""
 
     queue: str
     since: float
     offered_at: float | None = None
+    called_back: bool = False
     told: list[Told] = field(default_factory=list[Told])
 
     @property
@@ -219,6 +225,11 @@ class WaitWatch:
                 self._connected(call, now)
             case LineLeft() | CallFinished():
                 self._leaves(call, now)
+            case CallbackAgreed():
+                if call in self.callers:
+                    self.callers[call].called_back = True
+            case CallbackFailed():
+                self._leaves(call, now)  # tried again after a while, in which agents do without them
             case WaitAnnounced(p50_s=p50, p80_s=p80, expected_s=expected, app_queue_s=theirs):
                 if call in self.callers:
                     self.callers[call].told.append(Told(now, Of.ANNOUNCED, p50, p80, expected, theirs))
@@ -282,16 +293,21 @@ class WaitWatch:
             caller, watch = found
             self._offered(call, now)
             watch.ringing -= 1
-            watch.meter.rang(now - (caller.offered_at or now))
-            watch.app_queue.served(now - caller.since)
-            for told in caller.told if caller.had_to_wait else ():
-                watch.accuracy(told.of).add(now, told)
+            if not caller.called_back:
+                self._served(caller, watch, now)
         self.callers.pop(call, None)
+
+    def _served(self, caller: Caller, watch: QueueWatch, now: float) -> None:
+        watch.meter.rang(now - (caller.offered_at or now))
+        watch.app_queue.served(now - caller.since)
+        for told in caller.told if caller.had_to_wait else ():
+            watch.accuracy(told.of).add(now, told)
 
     def _leaves(self, call: str, now: float) -> None:
         self._not_taken(call, now)  # an agent reserved has taken nobody
         if found := self._watched(call):
-            found[1].meter.left(now)
+            caller, watch = found
+            watch.meter.left(now, gave_up=not caller.called_back)
         self.callers.pop(call, None)
 
     def _agent(self, agent: str, state: str, now: float, staffing: Staffing) -> None:

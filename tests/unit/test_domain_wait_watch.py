@@ -12,6 +12,8 @@ from ivr_engine.domain.events import (
     AgentChanged,
     AgentConnected,
     AgentOffered,
+    CallbackAgreed,
+    CallbackFailed,
     CallFinished,
     Event,
     Happening,
@@ -201,3 +203,25 @@ def test_a_wait_in_which_nothing_happens_counts_at_once(day: Day) -> None:
     day.watch.pass_until(NOON.timestamp() + 1810)
     assert day.support.meter.rates().taken < 0.8 * before
     assert day.support.meter.line == pytest.approx(1800, rel=0.02)
+
+
+def test_a_callback_keeps_its_place_and_is_taken_like_a_caller_but_nobody_listens(day: Day) -> None:
+    day.at(10, "a", QueueEntered("support", 1), CallbackAgreed("+4930123456"))
+    assert day.support.meter.waiting == 1
+    day.at(110, "a", AgentOffered("anna"))
+    day.at(150, "a", AgentConnected("anna", "t"))
+    assert (day.support.meter.waiting, day.support.meter.starts_slow) == (0, 1)
+    assert (day.support.meter.rings, day.support.entry.callers, day.support.app_queue.hold_s) == (0, 0, 0)
+    assert day.support.ringing == 0
+
+
+def test_a_callback_that_reached_nobody_holds_up_no_line_and_has_not_lost_patience(day: Day) -> None:
+    day.at(10, "a", QueueEntered("support", 1), CallbackAgreed("+4930123456"))
+    day.at(110, "a", AgentOffered("anna"))
+    day.at(140, "a", CallbackFailed(1, "busy"))
+    meter = day.support.meter
+    assert (meter.waiting, meter.abandons, day.support.ringing) == (0, 0, 0)
+    assert meter.starts_slow == pytest.approx(0, abs=1e-3)
+    day.at(440, "a", AgentOffered("anna"))
+    day.at(460, "a", AgentConnected("anna", "t"))
+    assert (meter.waiting, day.support.ringing) == (0, 0)
