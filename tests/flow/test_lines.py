@@ -14,7 +14,8 @@ from ivr_engine.domain.events import AgentOffered, LineLeft, QueueClosed, QueueS
 from ivr_engine.domain.switches import ALL
 from ivr_engine.errors import Refused
 from ivr_engine.sim.people import Caller, answers, call, declines
-from tests.flow.centre import MOBILE, Centre, contact_centre, virtual
+from tests.flow.centre import MOBILE, Centre, Engine, contact_centre, virtual
+from tests.flow.test_resume import restart
 
 OTHER = "+4915112345601"
 
@@ -454,3 +455,41 @@ async def test_signing_in_twice_changes_nothing() -> None:
         await asyncio.sleep(60)
         assert await engine.desk.sign_in("anna") == first
         assert await call(centre.switch, MOBILE, "700")
+
+
+# ── killed anywhere ──────────────────────────────────────────────────────────────────────────────
+
+
+async def _handed_on(last_step: int | None) -> list[str]:
+    """Ten seconds in one line, ten in the next, then the last words; returns the first engine's steps."""
+    queues = {
+        "support": queue(maximum_wait={"after": 10, "queue": "sales"}),
+        "sales": queue(maximum_wait={"after": 10}),
+    }
+    async with contact_centre(queues=queues, **SKILLED) as centre:
+        engine = centre.engine(last_step=last_step)
+        caller = await centre.call("700")
+        async with asyncio.TaskGroup() as group:
+            successor = group.create_task(_succeeded(centre, engine))
+            await caller.ended(within_s=60)
+            successor.cancel()
+        await asyncio.sleep(4)
+        assert "too_long" in caller.ears.sounds
+        left = [h for h in await centre.happened(caller) if isinstance(h, LineLeft)]
+        assert left == [LineLeft("support", "maximum_wait"), LineLeft("sales", "maximum_wait")]
+        row = await centre.row(caller)
+        assert (row.queue, row.end_reason) == ("sales", EndReason.SAID_GOODBYE)
+        await centre.nothing_left()
+        return engine.life.steps
+
+
+async def _succeeded(centre: Centre, engine: Engine) -> None:
+    await engine.life.dead.wait()
+    await restart(centre, engine)
+
+
+@virtual
+async def test_killed_at_any_step_a_caller_leaves_each_line_once() -> None:
+    steps = await _handed_on(None)
+    for last_step in range(len(steps)):
+        await _handed_on(last_step)
