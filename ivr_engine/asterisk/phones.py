@@ -44,6 +44,11 @@ class Phones:
         self._accounts: dict[str, PhoneAccount] = {}
         self._removed = set[str]()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The accounts made known; trunks are endpoints too."""
+        return frozenset(self._accounts)
+
     async def put(self, account: PhoneAccount, *, connected: bool) -> None:
         """Remember and push; without a connection the next one pushes it."""
         _check(account.name)

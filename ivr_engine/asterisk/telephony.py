@@ -331,7 +331,8 @@ class AriTelephony:
 
     async def phones(self) -> frozenset[str]:
         known = await Endpoints(self._client.slow).list_by_tech(tech="PJSIP")
-        return frozenset(phone.resource for phone in known if phone.state == "online")
+        online = {phone.resource for phone in known if phone.state == "online"}
+        return frozenset(online & self._phones.names)
 
     async def put_account(self, account: PhoneAccount) -> None:
         await self._phones.put(account, connected=self.connected)
