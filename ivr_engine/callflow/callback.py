@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.callflow import agent, party
+from ivr_engine.callflow import agent, party, recording
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.ways import Going
 from ivr_engine.domain.callbacks import Callback
@@ -43,6 +43,7 @@ WAIT_S: Final = 8.0
 TRIES: Final = 3
 MOST_DIGITS: Final = 16
 OUTAGE_S: Final = 2.0
+FAULT_S: Final = 30.0
 
 # ── arranging it ─────────────────────────────────────────────────────────────────────────────────
 
@@ -154,6 +155,21 @@ async def live(house: House, call_id: str) -> tuple[Leg, Call] | None:
         except ExternalError as error:
             log.warning("callback.outage", call=call_id, error=str(error), meaning="tried on when it is over")
             await asyncio.sleep(OUTAGE_S)
+        except Exception:
+            # Nobody is on the line who could be sent to the fallback: it counts as a try that failed.
+            log.exception("callback.fault", call=call_id, remedy="tried again later; report this trace")
+            await _give_up_try(house, call_id)
+            await asyncio.sleep(FAULT_S)
+
+
+async def _give_up_try(house: House, call_id: str) -> None:
+    try:
+        call = await house.store.run(lambda tx: tx.calls.get(call_id))
+        if call.chapter is Chapter.CALLING_BACK:
+            await house.store.run(partial(_failed, house, call, "fault"))
+            await house.telephony.end_leg(call.channel_id)
+    except ExternalError as error:
+        log.warning("callback.outage", call=call_id, error=str(error))
 
 
 async def _wait(house: House, call: Call) -> None:
@@ -256,6 +272,7 @@ async def _person(house: House, leg: Leg, call: Call) -> str:
     for _ in range(TRIES):
         heard = await leg.gather([house.prompt(call, "callback_person")], window_s=WAIT_S)
         if isinstance(heard, Digit) and heard.key == "1":
+            await recording.tell_called_back(house, leg, call)
             return "person"
     return "no_person"
 

@@ -267,7 +267,7 @@ class CallCommands:
             call = tx.calls.get(call_id)
             if call.engine != self._house.telephony.name and call.ended_at is None:
                 raise Refused(f"call {call_id} is in the hands of engine {call.engine}: ask that one")
-            return change(tx, call)
+            return recording.as_arranged(self._house, tx, change(tx, call))
 
         after = await self._house.store.run(write)
         self._house.bells.ring(call_id)

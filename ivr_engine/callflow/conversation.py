@@ -166,7 +166,7 @@ def end_consult(house: House, tx: Tx, call: Call, reason: str, *, missed: bool =
     call = replace(call, talk=call.talk.taken_back())
     tx.calls.save(call)
     tx.events.add(house.clock.now(), call.id, ConsultEnded(consult.whom, reason))
-    return call
+    return recording.as_arranged(house, tx, call)
 
 
 async def _listener_changed(house: House, call: Call, result: object) -> None:

@@ -62,6 +62,13 @@ def _at(tx: Tx, call_id: str, chapter: Chapter) -> Call:
     return call
 
 
+async def tell_called_back(house: House, leg: Leg, call: Call) -> None:
+    """As ``tell``, to somebody who is called back and was told nothing before."""
+    if call.recording_answer is None and rules(house, call).when == "always":
+        answer, key = await _ask(house, leg, call)
+        await house.store.run(lambda tx: _answered(house, tx, tx.calls.get(call.id), answer, key))
+
+
 async def ask_now(house: House, leg: Leg, call: Call) -> None:
     """In a talk, at the staff's word."""
     answer, key = await _ask(house, leg, call)
@@ -148,6 +155,23 @@ def begun(house: House, tx: Tx, call: Call) -> Call:
     )
     tx.events.add(now, call.id, RecordingStarted(name))
     return replace(call, talk=talk)
+
+
+def as_arranged(house: House, tx: Tx, call: Call) -> Call:
+    """Nothing is recorded while the caller hears music: a recording ends there, and another begins when the
+    caller is back. (On Asterisk 22 a room that one of two left, and came back to, was recorded no further.)
+    """
+    talk = call.talk
+    if call.chapter is not Chapter.TALKING:
+        return call
+    if talk.caller_apart and talk.recording is not None:
+        call = replace(call, talk=replace(talk, recording=None, paused=True))
+    elif talk.paused and not talk.caller_apart:
+        call = begun(house, tx, replace(call, talk=replace(talk, paused=False)))
+    else:
+        return call
+    tx.calls.save(call)
+    return call
 
 
 def wanted(house: House, tx: Tx, call: Call) -> Call:

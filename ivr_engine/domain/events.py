@@ -354,8 +354,8 @@ class CallbackReached:
 
 @dataclass(frozen=True, slots=True)
 class CallbackFailed:
-    """``reason``: as in ``ports.DialResult``, ``no_person`` (nobody pressed 1), ``hung_up``, or ``unclear``:
-    a crash came in between."""
+    """``reason``: as in ``ports.DialResult``, ``no_person`` (nobody pressed 1), ``hung_up``,
+    ``unclear`` (a crash came in between), or ``fault``, one of the engine's."""
 
     attempt: int
     reason: str

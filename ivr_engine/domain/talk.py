@@ -77,8 +77,8 @@ class Listener:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talk:
     """``held``: the caller hears music. ``muted``: nobody hears the agent. ``recording`` names what the talk
-    is being recorded as; ``asking``: the caller is being told, or asked, first. ``outside`` is the number
-    that a caller who was handed on is rung at."""
+    is being recorded as; ``asking``: the caller is being told, or asked, first. ``paused``: recorded
+    again once the caller is back. ``outside`` is the number that a caller who was handed on is rung at."""
 
     held: bool = False
     muted: bool = False
@@ -86,6 +86,7 @@ class Talk:
     listener: Listener | None = None
     recording: str | None = None
     asking: bool = False
+    paused: bool = False
     outside: str | None = None
 
     @property
@@ -170,12 +171,12 @@ class Talk:
 
     def not_recorded(self) -> Talk:
         """Any more, or after all."""
-        if self.recording is None and not self.asking:
+        if self.recording is None and not self.asking and not self.paused:
             raise Refused("nothing is being recorded")
-        return replace(self, asking=False, recording=None)
+        return replace(self, asking=False, recording=None, paused=False)
 
     def _must_not_be_recorded(self) -> None:
-        if self.recording is not None:
+        if self.recording is not None or self.paused:
             raise Refused("the talk is being recorded already")
 
     def listened_to(self, listener: Listener) -> Talk:

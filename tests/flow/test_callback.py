@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from ivr_engine.callflow.commands import CallCommands
+from ivr_engine.callflow.forgotten import SIGN_EVERY_S, SILENT_S, leave_sign, look_after
 from ivr_engine.domain.agents import AgentState
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import CallbackDialled, CallbackFailed, CallbackReached
 from ivr_engine.errors import Refused
+from ivr_engine.ports import Prompt
 from ivr_engine.sim.people import AgentPhone, Behaviour, Caller, answers, busy, does_not_answer
 from ivr_engine.sim.switch import PhoneCall
 from tests.flow.centre import MOBILE, Centre, Engine, contact_centre, virtual
@@ -288,6 +290,71 @@ async def test_never_more_dials_than_agents(callers: int) -> None:
         await centre.nothing_left()
 
 
+@pytest.mark.parametrize("delay_s", [0.0, 0.001, 0.003, 0.005, 0.01])
+@virtual
+async def test_cancelling_and_reserving_at_once_have_one_winner(delay_s: float) -> None:
+    async with centre_of() as (centre, engine, phone):
+        await asks(centre)
+        call_id = (await row(centre)).id
+
+        async def cancel() -> bool:
+            await asyncio.sleep(delay_s)
+            try:
+                await CallCommands(engine.house).cancel_callback(call_id)
+            except Refused:
+                return False
+            return True
+
+        cancelled, _ = await asyncio.gather(cancel(), engine.desk.sign_in("anna"))
+        await asyncio.sleep(20)
+        assert len(phone.calls) == (0 if cancelled else 1)
+        wanted = AgentState.AVAILABLE if cancelled else AgentState.ON_CONTACT
+        assert (await centre.agent("anna")).state is wanted
+
+
+@virtual
+async def test_it_waits_longer_than_callers_may() -> None:
+    support = {"label": "Support", "maximum_wait": {"after": 20, "say": "goodbye"}}
+    async with centre_of(queues={"support": support}) as (centre, engine, phone):
+        await asks(centre)
+        steps = len(engine.life.steps)
+        await asyncio.sleep(600)
+        assert len(engine.life.steps) - steps < 200, "and does nothing meanwhile"
+        await engine.desk.sign_in("anna")
+        await phone.rings()
+        await chapter_is(centre, Chapter.TALKING)
+
+
+@virtual
+async def test_who_is_called_back_is_told_of_recordings() -> None:
+    support = {"label": "Support", "recording": {"when": "always"}}
+    async with centre_of(queues={"support": support}) as (centre, engine, phone):
+        await asks(centre)
+        await engine.desk.sign_in("anna")
+        await chapter_is(centre, Chapter.TALKING)
+        assert "recording_notice" in phone.calls[0].ears.sounds
+        assert (await row(centre)).talk.recording is not None
+
+
+@virtual
+async def test_a_fault_of_the_engine_is_a_try_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with centre_of() as (centre, engine, phone):
+        await asks(centre)
+        faults = [KeyError("callback_person")]
+        real = centre.prompts.get
+
+        def get(language: str, name: str) -> Prompt:
+            if name == "callback_person" and faults:
+                raise faults.pop()
+            return real(language, name)
+
+        monkeypatch.setattr(centre.prompts, "get", get)
+        await engine.desk.sign_in("anna")
+        await chapter_is(centre, Chapter.TALKING, within_s=300)
+        assert await happened(centre, CallbackFailed) == [CallbackFailed(1, "fault")]
+        assert len(phone.calls) == 2
+
+
 # ── crashes ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -341,3 +408,20 @@ async def test_a_crash_before_its_turn(during: str) -> None:
         await engine.desk.sign_in("anna")
         await phone.rings()
         await chapter_is(centre, Chapter.TALKING)
+
+
+@virtual
+async def test_of_an_engine_that_never_comes_back_another_takes_it() -> None:
+    async with centre_of() as (centre, engine, phone):
+        await leave_sign(engine.house)
+        await asks(centre)
+        await engine.crash()
+        other = centre.engine("ivr-2")
+        looking = asyncio.create_task(look_after(other.house))
+        await asyncio.sleep(SILENT_S + 2 * SIGN_EVERY_S)
+        assert (await row(centre)).engine == "ivr-2"
+        await other.desk.sign_in("anna")
+        await phone.rings()
+        await chapter_is(centre, Chapter.TALKING)
+        looking.cancel()
+        await asyncio.wait([looking])

@@ -232,6 +232,32 @@ async def test_each_agent_has_a_recording_of_their_own_and_the_consultation_none
 
 
 @virtual
+async def test_nothing_is_recorded_while_the_caller_holds(tmp_path: Path) -> None:
+    async with told("always") as (centre, engine):
+        await engine.desk.sign_in("ben")
+        await engine.desk.sign_out("ben")
+        do = CallCommands(engine.house)
+        caller = await centre.call()
+        await caller.hears_prompt("agent")
+        await asyncio.sleep(3)
+        call_id = (await centre.row(caller)).id
+        await do.hold(call_id)
+        await asyncio.sleep(5)
+        assert (await centre.row(caller)).talk.paused
+        await do.resume(call_id)
+        await asyncio.sleep(4)
+        await engine.desk.sign_in("ben")
+        await do.consult(call_id, ToAgent("ben"))
+        await asyncio.sleep(3)
+        await do.take_back(call_id)
+        await asyncio.sleep(2)
+        await do.stop_recording(call_id)
+        await asyncio.sleep(2)
+        await Archive(centre, tmp_path).keeper(engine).turn()
+        assert [round(r.seconds) for r in await recordings(centre, caller)] == [3, 4, 2]
+
+
+@virtual
 async def test_what_cannot_be_recorded_keeps_nobody_from_talking() -> None:
     async with told("always") as (centre, engine):
         engine.telephony.faults["record_bridge"] = [Rejected("500 disk full")]

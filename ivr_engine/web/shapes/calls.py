@@ -41,7 +41,7 @@ class TalkItem(BaseModel):
         return cls(
             on_hold=talk.held,
             muted=talk.muted,
-            recording=talk.recording is not None,
+            recording=talk.recording is not None or talk.paused,
             third_party=talk.consult and ThirdPartyItem.model_validate(talk.consult, from_attributes=True),
             listener=talk.listener and ListenerItem.model_validate(talk.listener, from_attributes=True),
         )
