@@ -86,6 +86,15 @@ def unpacked(image: str) -> Generator[Path]:
         _said("rm", container)
 
 
+def holds(root: Path, *patterns: str) -> list[str]:
+    """Which files of an unpacked image are meant by the shell's patterns; only root may look there."""
+    look = 'cd "$1" && shift && for file in $*; do [ ! -e "$file" ] || echo "$file"; done'
+    found = subprocess.run(
+        as_root(["sh", "-c", look, "look", str(root), *patterns]), capture_output=True, text=True, check=True
+    )
+    return found.stdout.split()
+
+
 def release() -> None:
     """Nothing stays mounted: buildah leaves its store so, and then it could not be deleted."""
     _said("rm", "--all")

@@ -74,7 +74,7 @@ def _volume(one: str, site: Mapping[str, Any], folder: Path, root: Path) -> tupl
     place = folder / "volumes" / source
     if not place.exists():
         place.mkdir(parents=True)
-        if (root / target.lstrip("/")).is_dir():
+        if images.holds(root, target.lstrip("/")):
             # A new volume has the owner that its place has in the image.
             subprocess.run(as_root(["cp", "-aT", str(root / target.lstrip("/")), str(place)]), check=True)
     return target, (str(place), mode)
