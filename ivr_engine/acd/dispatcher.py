@@ -24,6 +24,7 @@ from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import AgentChanged, AgentOffered, WrappedUp
 from ivr_engine.domain.matching import Pair
 from ivr_engine.domain.routing import Strategy
+from ivr_engine.domain.switches import Switch, closed_by
 from ivr_engine.errors import ExternalError, Refused
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Changes, Clock, Store, Tx
@@ -97,9 +98,9 @@ class Dispatcher:
         self._wake.set()
 
     def look(self, queue: str | None) -> None:
-        standing = self._standing
-        if standing is not None:
-            self._news.leaving.update(standing.waiting_in(queue))
+        if self._standing is not None:
+            self._news.leaving.update(self._standing.waiting_in(queue))
+            self._standing = None
         self._wake.set()
 
     def _stored(self, changes: Changes) -> None:
@@ -172,10 +173,14 @@ class Dispatcher:
         for call_id in news.gone:
             standing.gone(call_id)
         reserved: list[Pair] = []
+        closed: dict[str, Switch] | None = None
         for pair in standing.board.pairs():
             news.calls.add(pair.call_id)
             news.agents.add(pair.agent)
-            if self._reserve(tx, standing, pair, now):
+            closed = tx.queues.switches() if closed is None else closed
+            if closed_by(closed, standing.board.waiting[pair.call_id].need.queue) is not None:
+                standing.gone(pair.call_id)  # ``look`` brings it back when the queue is opened
+            elif self._reserve(tx, standing, pair, now):
                 reserved.append(pair)
         return standing, reserved
 

@@ -54,7 +54,9 @@ class Switchboard:
             return opened
 
         opened = await self._store.run(write)
-        log.warning("queue.opened", queue=queue or "all")
+        if opened:
+            log.warning("queue.opened", queue=queue or "all")
+            self._line.look(queue or None)
         return opened
 
     async def closed(self) -> dict[str, Switch]:

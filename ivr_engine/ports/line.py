@@ -47,5 +47,5 @@ class Line(Protocol):
         ...
 
     def look(self, queue: str | None) -> None:
-        """Call everybody who waits in that queue (``None``: in any): they may have to leave."""
+        """Call everybody who waits in that queue (``None``: in any): it was closed or opened."""
         ...

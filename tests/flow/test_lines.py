@@ -11,7 +11,7 @@ from ivr_engine.acd.phones import PhoneWatch
 from ivr_engine.domain.agents import AgentState
 from ivr_engine.domain.calls import Chapter, EndReason
 from ivr_engine.domain.events import AgentOffered, LineLeft, QueueClosed, QueueSwitched, WrappedUp
-from ivr_engine.domain.switches import ALL
+from ivr_engine.domain.switches import ALL, Switch
 from ivr_engine.errors import Refused
 from ivr_engine.sim.people import Caller, answers, call, declines
 from tests.flow.centre import MOBILE, Centre, Engine, contact_centre, virtual
@@ -319,6 +319,24 @@ async def test_the_switch_for_all_reaches_everybody_who_waits_or_calls() -> None
         await new.hears_prompt("emergency", within_s=1)
         with pytest.raises(Refused, match="no queue 'x'"):
             await engine.switchboard.close("x")
+
+
+@virtual
+async def test_nobody_of_a_closed_queue_is_offered_until_it_is_opened() -> None:
+    """Whoever keeps a place without being on the line (a callback) does not hear the message."""
+    async with contact_centre(queues={"support": queue()}) as centre:
+        engine = centre.engine()
+        anna = centre.phone("anna", answers(1.0))
+        caller = await centre.call()
+        await asyncio.sleep(1)
+        await centre.store.run(
+            lambda tx: tx.queues.close(Switch(queue=ALL, prompt="fire", since=centre.clock.now()))
+        )
+        await engine.desk.sign_in("anna")
+        await asyncio.sleep(5)
+        assert not anna.calls
+        assert await engine.switchboard.open(ALL)
+        await caller.hears_prompt("agent", within_s=3)
 
 
 # ── ways in ──────────────────────────────────────────────────────────────────────────────────────
