@@ -30,6 +30,7 @@ from ivr_engine.sim.people import (
     declines,
     does_not_answer,
 )
+from ivr_engine.sim.switch import PhoneCall
 from ivr_engine.site.models import Site
 from ivr_engine.web.shapes import AgentItem, CallItem, TicketItem
 
@@ -37,6 +38,9 @@ ANYBODY: Final = "+4915112345678"
 """Who calls where a script does not say."""
 
 NO_SOUNDS: Final = frozenset({"ringing", "end"})
+
+RING_S: Final = 1.0
+"""How long a caller's own phone rings before it is picked up."""
 
 NOTICED_S: Final = 0.1
 """Less silence than this nobody notices."""
@@ -84,6 +88,9 @@ class HeadlessLine:
         self._signalled = "anonymous" if script.caller == HIDDEN else script.caller or ANYBODY
         self._caller: Caller | None = None
         self._others: list[Caller] = []
+        self._own = OwnPhone()
+        if script.is_called_back:
+            centre.switch.phones[self._signalled] = self._own
         self._cursor = -1
         self.acts: list[Act] = []
         # Whoever is not named does not answer.
@@ -122,6 +129,18 @@ class HeadlessLine:
     async def hang_up(self) -> None:
         self.acts.append(Act(self._since_answer(), "hangs", "up"))
         self._phone.hang_up()
+
+    async def pick_up(self, *, within_s: float) -> None:
+        try:
+            async with asyncio.timeout(within_s):
+                ringing = await self._own.ringing.get()
+        except TimeoutError:
+            raise NotHeard(f"the caller's phone did not ring within {within_s:g} s") from None
+        await asyncio.sleep(RING_S)
+        self._caller = Caller(self._centre.switch, self._centre.switch.channels[ringing.channel_id])
+        self._caller.speaks(0)
+        self._cursor = -1
+        ringing.answer()
 
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -180,10 +199,12 @@ class HeadlessLine:
     # ── what the API would show ──────────────────────────────────────────────────────────────────
 
     async def call(self) -> Item | None:
-        channel = self._phone.channel_id
+        channel, caller = self._phone.channel_id, self._signalled
 
         def find(tx: Tx) -> tuple[Call, int | None] | None:
+            # Whoever is called back has a call with another channel.
             found = [c for c in tx.calls.search(limit=1000) if c.channel_id == channel]
+            found = found or tx.calls.search(caller=caller, limit=1)
             return (found[0], tx.calls.ahead(found[0]) + 1 if found[0].in_line else None) if found else None
 
         found = await self._centre.store.run(find)
@@ -214,6 +235,18 @@ class HeadlessLine:
         heard = self._caller.hears if self._caller else []
         answered = next((h.t for h in heard if h.what not in NO_SOUNDS), None)
         return 0.0 if answered is None else asyncio.get_running_loop().time() - answered
+
+
+class OwnPhone:
+    """``sim.switch.Phone`` of a caller who is called back."""
+
+    registered = True
+
+    def __init__(self) -> None:
+        self.ringing: asyncio.Queue[PhoneCall] = asyncio.Queue()
+
+    def ring(self, call: PhoneCall) -> None:
+        self.ringing.put_nowait(call)
 
 
 def _behaviour(phone: Phone) -> Behaviour:

@@ -29,7 +29,7 @@ API: Final = "/api/v1"
 SLACK_S: Final = 5.0
 """A busy machine may be so much later than written."""
 
-RELEASED_S: Final = 5.0
+RELEASED_S: Final = 10.0
 """Within this an agent whose caller has hung up is free."""
 
 
@@ -136,6 +136,9 @@ class LiveLine:
     async def hang_up(self) -> None:
         if self._call is not None:
             self._call.cue(self._call.call_id(1))
+
+    async def pick_up(self, *, within_s: float) -> None:
+        raise Refused("calling back is played in virtual time: `script run`")
 
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

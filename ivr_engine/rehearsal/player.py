@@ -14,6 +14,8 @@ from ivr_engine.rehearsal.script_files import ScriptFile
 
 LOOK_AGAIN_S: Final = 0.1
 BETWEEN_KEYS_S: Final = 0.3
+CALLED_BACK_S: Final = 60.0
+"""Within this the phone of a caller rings who is called back."""
 
 _AS_SAID: Final = ("queue", "node", "language", "position", "priority", "agent", "state")
 """Expectations that are fields of the call, by the same name."""
@@ -63,6 +65,8 @@ class _Playing:
                 await line.wait(step.waits or 0.0)
             case "hangs":
                 await line.hang_up()
+            case "picks":
+                await line.pick_up(within_s=CALLED_BACK_S)
             case "writes" if step.writes is not None:
                 await line.write(step.writes.text, picture=step.writes.picture)
             case "signs_in":

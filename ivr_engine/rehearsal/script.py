@@ -131,6 +131,8 @@ class Step(Settings):
     """Keys, one after the other."""
     waits: PositiveSeconds | None = None
     hangs: Literal["up"] | None = None
+    picks: Literal["up"] | None = None
+    """The caller is called back: wait until the phone rings, and answer it."""
     writes: Annotated[Written, BeforeValidator(_text_alone)] | None = None
     """A text to whoever wrote last."""
     signs_in: Name | None = None
@@ -171,6 +173,10 @@ class Script(Settings):
     @property
     def dialled(self) -> list[str]:
         return [step.dials for step in self.steps if step.dials is not None]
+
+    @property
+    def is_called_back(self) -> bool:
+        return any(step.picks is not None for step in self.steps)
 
     def expectations(self) -> Iterator[tuple[int, Expects]]:
         for number, step in enumerate(self.steps):

@@ -24,7 +24,7 @@ def scenario(played: Played, voice: Callable[[str], str]) -> str:
     script = played.outcome.file.script
     if played.outcome.failure is not None:
         raise Refused(f"it goes another way already in virtual time: {played.outcome.failure}")
-    if len(script.dialled) > 1:
+    if len(script.dialled) > 1 or script.is_called_back:
         raise Refused(f"{played.outcome.file.path}: has two calls, and a scenario is one; play it with --run")
     does = CallerDoes(_attribute(script.what), list(_acts(played, voice)), _end_ms(played))
     signalled = "anonymous" if script.caller == HIDDEN else script.caller or ANYBODY

@@ -54,7 +54,11 @@ def test_script(file: Path) -> None:
     assert played(file, reaction_s=1.0).outcome.failure is None, "with people who take a second"
 
 
-@pytest.mark.parametrize("file", sorted(SECOND.glob("scripts/*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file",
+    sorted([*SECOND.glob("scripts/*.yaml"), *SECOND.glob("virtual/*.yaml")]),
+    ids=lambda file: file.stem,
+)
 def test_script_of_the_second_site(file: Path) -> None:
     assert played(file, config=SECOND / "site").outcome.failure is None
 
