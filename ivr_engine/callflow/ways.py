@@ -181,14 +181,13 @@ def taken_up(house: House, tx: Tx, call: Call) -> Call:
     theirs. ``call`` is not stored here."""
     if call.caller is None:
         return call
-    for other in tx.calls.open(queue=call.queue):
-        waits = other.chapter is Chapter.CALLBACK and other.callback is not None
-        if waits and other.callback is not None and other.callback.number == call.caller:
-            tx.calls.save(other.ended(EndReason.CALLBACK_CANCELLED, house.clock.now()))
-            tx.events.add(house.clock.now(), other.id, CallFinished(EndReason.CALLBACK_CANCELLED))
-            house.bells.ring(other.id)
-            return replace(call, priority=other.priority, entered_at=other.entered_at)
-    return call
+    other = tx.calls.to_call_back(call.caller, call.queue)
+    if other is None:
+        return call
+    tx.calls.save(other.ended(EndReason.CALLBACK_CANCELLED, house.clock.now()))
+    tx.events.add(house.clock.now(), other.id, CallFinished(EndReason.CALLBACK_CANCELLED))
+    house.bells.ring(other.id)
+    return replace(call, priority=other.priority, entered_at=other.entered_at)
 
 
 def into_line(house: House, tx: Tx, going: Going, queue: str, now: datetime) -> Going:

@@ -43,6 +43,10 @@ class Calls(Protocol):
         """How many hold a place before this one in its queue (see ``domain.waiting.line``)."""
         ...
 
+    def to_call_back(self, number: str, queue: str) -> Call | None:
+        """Who waits in that queue to be called back at that number, the longest first."""
+        ...
+
     def in_line(self, queue: str) -> tuple[int, datetime | None]:
         """How many hold a place in that queue, and since when the first of them does."""
         ...

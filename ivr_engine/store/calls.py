@@ -32,13 +32,19 @@ _routing: Final = msgspec.json.Decoder(Routing).decode
 _PLAIN: Final = Routing()
 _stay: Final = msgspec.json.Decoder(Stay).decode
 _NEW: Final = Stay()
-_DERIVED: Final = frozenset({"is_open", "line", "place_at", "flow", "node"})
+_DERIVED: Final = frozenset({"is_open", "line", "place_at", "calls_back", "flow", "node"})
 _ALL: Final = select(*(column for column in _c if column.name not in _DERIVED))
 
 _INSERT: Final = calls.insert()
 _UPDATE: Final = calls.update().where(_c.id == bindparam("key"))
 _GET: Final = _ALL.where(_c.id == bindparam("key")).with_for_update()
 _KNEW: Final = select(_c.id).where(_c.channel_id == bindparam("channel")).limit(1)
+_TO_CALL_BACK: Final = (
+    _ALL.where(_c.calls_back == bindparam("number"), _c.queue == bindparam("queue"))
+    .order_by(_c.started_at, _c.id)
+    .limit(1)
+    .with_for_update()
+)
 _ON_CHANNEL: Final = _ALL.where(_c.channel_id == bindparam("channel"), IS_OPEN).with_for_update()
 
 
@@ -129,6 +135,10 @@ class CallTable:
         }
         return self._db.scalar(_AHEAD, place)
 
+    def to_call_back(self, number: str, queue: str) -> Call | None:
+        row = self._db.row(_TO_CALL_BACK, {"number": number, "queue": queue}, lock=True)
+        return None if row is None else self._remembered(_call(row))
+
     def in_line(self, queue: str) -> tuple[int, datetime | None]:
         row = self._db.row(_IN_LINE, {"line": queue})
         return (0, None) if row is None else (row.callers, row.first)
@@ -150,6 +160,10 @@ def _line(call: Call) -> str | None:
     return call.queue if call.in_line else None
 
 
+def _calls_back(call: Call) -> str | None:
+    return call.callback.number if call.callback and call.chapter is Chapter.CALLBACK else None
+
+
 _FIELDS: Final = tuple(field.name for field in fields(Call) if field.name != "id")
 _COLUMNS: Final[dict[str, Callable[[Call], Values]]] = {
     "queue": lambda call: {"queue": call.queue, "line": _line(call)},
@@ -157,6 +171,7 @@ _COLUMNS: Final[dict[str, Callable[[Call], Values]]] = {
         "chapter": call.chapter.value,
         "is_open": call.chapter is not Chapter.ENDED,
         "line": _line(call),
+        "calls_back": _calls_back(call),
     },
     "consent": lambda call: {
         "consent_status": call.consent.status and call.consent.status.value,
@@ -176,7 +191,10 @@ _COLUMNS: Final[dict[str, Callable[[Call], Values]]] = {
         "node": call.visit and call.visit.node,
         "visit": call.visit and _json(call.visit),
     },
-    "callback": lambda call: {"callback": call.callback and _json(call.callback)},
+    "callback": lambda call: {
+        "callback": call.callback and _json(call.callback),
+        "calls_back": _calls_back(call),
+    },
     "talk": lambda call: {"talk": None if call.talk == _SILENT else _json(call.talk)},
     "routing": lambda call: {"routing": None if call.routing == _PLAIN else _json(call.routing)},
     "stay": lambda call: {"stay": None if call.stay == _NEW else _json(call.stay)},

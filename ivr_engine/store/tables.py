@@ -1,8 +1,9 @@
 """The tables, in types that SQLite and PostgreSQL both have.
 
 Derived columns serve an index and are never read back: ``calls.is_open``, ``calls.line``,
-``calls.place_at`` and ``messages.media_pending``; ``calls.flow`` and ``calls.node`` serve people who read
-the table (``calls.visit`` has both). The domain computes them, so the rule has one home.
+``calls.place_at``, ``calls.calls_back`` and ``messages.media_pending``; ``calls.flow`` and ``calls.node``
+serve people who read the table (``calls.visit`` has both). The domain computes them, so the rule has one
+home.
 The indexes are partial on them, not on ``chapter`` or ``media``: writing a column that an index so much
 as mentions makes SQLite write the index too, and a chapter changes many times a call.
 
@@ -110,6 +111,7 @@ calls: Final = Table(
     Column("is_open", Boolean, nullable=False),
     Column("line", Name, comment="the queue it holds a place in, if any"),
     Column("place_at", UtcDateTime, nullable=False, comment="since when its place counts"),
+    Column("calls_back", Name, comment="the number, while it waits to be called back"),
 )
 
 IS_OPEN: Final = calls.c.is_open.is_(true())
@@ -126,6 +128,7 @@ Index(
     calls.c.id,
     **_where(calls.c.line.is_not(None)),
 )
+Index("ix_calls_back", calls.c.calls_back, **_where(calls.c.calls_back.is_not(None)))
 Index(None, calls.c.caller, calls.c.started_at)
 Index(None, calls.c.started_at)
 

@@ -79,9 +79,11 @@ def upgrade() -> None:
         sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.Column("line", _NAME, comment="the queue it holds a place in, if any"),
         sa.Column("place_at", _TIME, nullable=False, comment="since when its place counts"),
+        sa.Column("calls_back", _NAME, comment="the number, while it waits to be called back"),
         sa.PrimaryKeyConstraint("id", name="pk_calls"),
     )
     op.create_index("ix_calls_caller_started_at", "calls", ["caller", "started_at"])
+    op.create_index("ix_calls_back", "calls", ["calls_back"], **_where("calls_back IS NOT NULL"))
     op.create_index(
         "ix_calls_line", "calls", ["line", "priority", "place_at", "id"], **_where("line IS NOT NULL")
     )
