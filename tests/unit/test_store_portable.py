@@ -21,7 +21,7 @@ from ivr_engine.store.tables import metadata
 MODULES = (agents, calls, consents, engines, events, messages, store, tickets)
 LOCKING = {
     agents: {"_GET"},
-    calls: {"_GET", "_ON_CHANNEL"},
+    calls: {"_GET", "_ON_CHANNEL", "_TO_CALL_BACK"},
     messages: {"_GET", "_BY_PROVIDER", "_DUE"},
     tickets: {"_LOCK"},
 }

@@ -131,9 +131,7 @@ class Rig:
         assert answer.status_code == status, answer.text
         return answer
 
-    async def post(
-        self, path: str, status: int = 200, body: dict[str, Any] | None = None
-    ) -> httpx2.Response:
+    async def post(self, path: str, status: int = 200, body: dict[str, Any] | None = None) -> httpx2.Response:
         async with self.client() as client:
             answer = await client.post(path, json=body)
         assert answer.status_code == status, answer.text
