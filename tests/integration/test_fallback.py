@@ -236,10 +236,13 @@ async def test_an_engine_that_gives_a_caller_back_at_once_does_not_make_the_sent
 async def test_a_withheld_number_is_withheld_from_us(asterisk: Asterisk, sipp: Sipp, ear: Ear) -> None:
     """Also when the carrier tells it."""
     asks = "Max-Forwards: 70\nP-Asserted-Identity: <sip:+4915133334444@127.0.0.1>"
-    for privacy, number in (("", "+4915133334444"), ("\nPrivacy: id", "")):
+    for app, privacy, number in (
+        ("ivr-shown", "", "+4915133334444"),
+        ("ivr-withheld", "\nPrivacy: id", ""),
+    ):
         scenario = caller(60).replace("Max-Forwards: 70", asks + privacy)
         async with (
-            engine(asterisk) as one,
+            engine(asterisk, app) as one,
             sipp.plays(scenario, caller="anonymous", number="700", ear=ear.port) as call,
         ):
             start = await one.seen("StasisStart")
