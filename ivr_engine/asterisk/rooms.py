@@ -98,7 +98,8 @@ class Rooms:
             )
 
     async def end_recording(self, name: str) -> None:
-        with suppress(Gone):
+        # 409: it is over already, and Asterisk is about to put it away.
+        with suppress(Gone, NotInStasis):
             await self._client.recordings.stop(recording_name=name)
 
     async def end(self, room: str, legs: Iterable[AriLeg]) -> None:
