@@ -106,7 +106,7 @@ class LiveLine:
 
     async def leave(self) -> None:
         if self._call is not None:
-            self._call.cue(self._call.call_id(1))
+            self._call.hang_up(self._call.call_id(1))
         for agent in self._at_work:
             await self._sign_out_when_free(agent)
 
@@ -135,7 +135,7 @@ class LiveLine:
 
     async def hang_up(self) -> None:
         if self._call is not None:
-            self._call.cue(self._call.call_id(1))
+            self._call.hang_up(self._call.call_id(1))
 
     async def pick_up(self, *, within_s: float) -> None:
         raise Refused("calling back is played in virtual time: `script run`")

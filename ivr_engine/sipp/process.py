@@ -84,6 +84,11 @@ class Sipp:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto("\r\n".join(lines).encode(), (LOOPBACK, self.port))
 
+    def hang_up(self, call_id: str) -> None:
+        """Cue that call to its end, once: told again before its BYE is sent, SIPp drops it without one."""
+        if call_id not in self._cues:
+            self.cue(call_id)
+
     def log(self) -> list[Logged]:
         """What the scenario has logged so far."""
         file = self.folder / f"{self.name}.log"
@@ -120,7 +125,7 @@ class Sipp:
     async def stop(self) -> None:
         """End it, whatever it is doing: calls that wait for a cue hang up first."""
         for call in range(1, len(self.ears) + 1):
-            self.cue(self.call_id(call))
+            self.hang_up(self.call_id(call))
         for how in (signal.SIGUSR1, signal.SIGKILL):
             try:
                 async with asyncio.timeout(END_S):
