@@ -34,7 +34,8 @@ def _pytest(folder: str, *side_by_side: str) -> tuple[str | Path, ...]:
 
 
 EVERY_CORE = ("-n", "auto")
-TWO_ASTERISKS = () if os.environ.get("IVR_ARI_URL") else ("-n", "2", "--dist", "loadfile")
+THREE_ASTERISKS = () if os.environ.get("IVR_ARI_URL") else ("-n", "3", "--dist", "loadfile")
+"""More than there are cores: calls are mostly waited for."""
 """Real calls mostly wait. The tests of a file share what they set up. One named by URL is only one."""
 
 
@@ -59,7 +60,7 @@ PARTS = {
     "sipp": Part("the ears and scenarios themselves", (_pytest("sipp"),), packages.SPEECH),
     "integration": Part(
         "a real Asterisk with real callers",
-        (_pytest("integration", *TWO_ASTERISKS),),
+        (_pytest("integration", *THREE_ASTERISKS),),
         (*packages.SPEECH, *packages.CALLERS),
         asterisk=True,
     ),
