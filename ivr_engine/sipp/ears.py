@@ -28,8 +28,9 @@ NOTHING: Final = Kind.NOTHING
 _ALAW: Final = 8
 EVENT: Final = 96
 """The payload type of keys in the callers' scenarios: the one SIPp's ``play_dtmf`` uses."""
-_EVENTS: Final = (EVENT, 101)
-"""As heard: 101 is what Asterisk offers to agents' phones."""
+PHONE_EVENT: Final = 101
+"""The one of phones that are rung: what Asterisk offers to them, and takes no other from."""
+_EVENTS: Final = (EVENT, PHONE_EVENT)
 _FRAME_S: Final = PACKET / RATE
 _KEYS: Final = "0123456789*#ABCD"
 _PAUSE_AFTER_KEY: Final = 5
@@ -59,6 +60,7 @@ class Sender:
     timestamp: int = 0
     voice: Clip | None = None
     at: int = 0
+    event: int = EVENT
     keys: deque[_Press] = field(default_factory=deque[_Press])
 
     def frames(self, now: float) -> list[bytes]:
@@ -97,7 +99,7 @@ class Sender:
         start = self.timestamp - (press.sent - 1) * PACKET
         event = struct.pack("!BBH", _KEYS.index(press.key), (0x80 if ending else 0) | 10, press.sent * PACKET)
         packets = [
-            self._packet(EVENT, start, event, marker=press.sent == 1) for _ in range(3 if ending else 1)
+            self._packet(self.event, start, event, marker=press.sent == 1) for _ in range(3 if ending else 1)
         ]
         if ending and press.done is not None and not press.done.done():
             press.done.set_result(now)
@@ -246,6 +248,10 @@ class Ear(asyncio.DatagramProtocol):
     def sends_to(self, peer: tuple[str, int]) -> None:
         """Where RTP goes from now on; needed only before the first packet was received."""
         self._peer = peer
+
+    def sends_keys_as(self, event: int) -> None:
+        """The payload type of keys, as the SDP says."""
+        self._sender.event = event
 
     def speaks(self, clip: Clip | str) -> None:
         """Start saying a clip (for ever, if it loops)."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from ivr_engine.errors import ExternalError
-from ivr_engine.sipp.ears import Ear
+from ivr_engine.sipp.ears import PHONE_EVENT, Ear
 from ivr_engine.sipp.scenarios import CUE, register
 from ivr_engine.sipp.sounds import Library
 
@@ -182,6 +182,7 @@ async def phone(
 ) -> AsyncGenerator[Sipp]:
     """An agent's phone: registered while it is there, and ready to be rung (``ears[0]`` hears its call)."""
     async with _ports(library, 1) as ports:
+        ports.ears[0].sends_keys_as(PHONE_EVENT)
         log_in = ["-s", account, "-au", account, "-ap", password, "-m", "1", f"{server.host}:{server.port}"]
         await _register(REGISTERED_S, log_in, folder, ports)
         arguments = ["-s", account, f"{server.host}:{server.port}"]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ivr_engine.sipp.ears import EVENT
+from ivr_engine.sipp.ears import EVENT, PHONE_EVENT
 
 CUE: Final = "INFO"
 LONG_MS: Final = 600_000
@@ -113,7 +113,7 @@ def agent(does: AgentDoes) -> str:
         _label("pick"),
     ]
     if answers:
-        there = _asked_whether_there(101, "sip:[service]@[local_ip]:[local_port]")
+        there = _asked_whether_there(PHONE_EVENT, "sip:[service]@[local_ip]:[local_port]")
         steps += [*_answers(does), *_cancelled(), *there, *_hung_up_on()]
     else:
         steps += [*_refuses(does.code or "480 Temporarily Unavailable"), *_cancelled()]
@@ -158,7 +158,7 @@ def _invited(*, keep_names: bool) -> str:
 
 def _answers(does: AgentDoes) -> list[str]:
     return [
-        _send(_answer("200 OK", "[last_CSeq:]", _SDP.format(event=101)), retrans=True),
+        _send(_answer("200 OK", "[last_CSeq:]", _SDP.format(event=PHONE_EVENT)), retrans=True),
         _receive('request="ACK"'),
         _log("answered"),
         *_when_cued_or_after(does.talk_ms, then="bye"),

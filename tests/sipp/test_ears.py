@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ivr_engine.sipp.ears import EVENT, MUSIC, NOTHING, Ear, NotHeard, Sender
+from ivr_engine.sipp.ears import EVENT, MUSIC, NOTHING, PHONE_EVENT, Ear, NotHeard, Sender
 from ivr_engine.sipp.sounds import Clip, Library
 from tests.sipp.test_sounds import CONSENT, HELLO
 from tests.sipp.test_sounds import MUSIC as SOME_MUSIC
@@ -73,6 +73,12 @@ async def test_other_datagrams_are_ignored(pair: tuple[Ear, Ear]) -> None:
         one.datagram_received(datagram, ("127.0.0.1", 9))
     await asyncio.sleep(0)
     assert one.segments == []
+
+
+def test_a_phone_that_is_rung_sends_keys_as_it_was_offered() -> None:
+    sender = Sender(ssrc=7, event=PHONE_EVENT)
+    sender.press("5", packets=2)
+    assert [packet[1] for packet in sender.frames(0.0)] == [0x80 | PHONE_EVENT]
 
 
 def test_the_packets_of_a_key_follow_rfc_4733() -> None:
