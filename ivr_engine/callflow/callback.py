@@ -241,7 +241,7 @@ def _dialling(house: House, call: Call, tx: Tx) -> tuple[Call, bool]:
     if current.chapter is not Chapter.CALLING_BACK or _of(current).rings_until is not None:
         return current, False
     callback = _of(current).dialled(now, house.site.callbacks.ring_time)
-    leg_id = f"{party.leg_id(current.offer.id)}-customer"
+    leg_id = party.customer_leg_id(current.offer.id)
     current = replace(current, callback=callback, channel_id=leg_id)
     tx.calls.save(current)
     tx.events.add(now, call.id, CallbackDialled(callback.attempts))

@@ -24,6 +24,12 @@ def leg_id(offer_id: str) -> str:
     return f"agent-{offer_id}"
 
 
+def customer_leg_id(offer_id: str) -> str:
+    """The leg to somebody who is called back, before ``leg_id`` is rung: Asterisk refuses a channel whose id
+    another channel's id begins with."""
+    return f"agent-customer-{offer_id}"
+
+
 def bridge_id(offer_id: str) -> str:
     """The bridge in which the two talk."""
     return f"talk-{offer_id}"
@@ -36,7 +42,7 @@ def snoop_id(listener: Listener) -> str:
 
 def is_of(channel_id: str, ids: Collection[str]) -> bool:
     """Whether a channel of ours belongs to one of the parties that ``ids`` name."""
-    return channel_id.removeprefix("agent-").partition("-")[0] in ids
+    return channel_id.removeprefix("agent-").removeprefix("customer-").partition("-")[0] in ids
 
 
 async def dialled(
