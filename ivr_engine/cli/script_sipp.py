@@ -66,10 +66,8 @@ def play(files: Sequence[Path], here: Settings) -> list[tuple[Outcome, float]]:
     """One after the other, each with its seconds."""
     found = _read(files, here)
     for script in found.scripts:
-        if script.script.at or script.script.answers or script.script.is_called_back:
-            raise Refused(
-                f"{script.path}: 'at', 'answers' and 'picks' need virtual time; play it with `script run`"
-            )
+        if script.script.at or script.script.answers:
+            raise Refused(f"{script.path}: 'at' and 'answers' need virtual time; play it with `script run`")
     with Api(here) as api, tempfile.TemporaryDirectory(prefix="ivr-sipp-") as folder:
         system = System(
             site=found.site,

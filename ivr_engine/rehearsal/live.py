@@ -68,6 +68,8 @@ async def _line(system: System, script: Script) -> AsyncGenerator[LiveLine]:
         line = LiveLine(system, script, opened)
         for name, phone in script.phones.items():
             await line.open_phone(name, phone)
+        if script.is_called_back:
+            await line.open_own_phone()
         try:
             yield line
         finally:
@@ -85,6 +87,8 @@ class LiveLine:
         self._number = given or f"+49151{random.randrange(10_000_000, 99_999_999)}"  # noqa: S311
         self._dialled = ""
         self._call: Sipp | None = None
+        self._call_id = ""
+        self._own: Sipp | None = None
         self._at_work: list[str] = []
 
     async def open_phone(self, name: str, phone: Phone) -> None:
@@ -92,6 +96,14 @@ class LiveLine:
         if phone.does == "is_gone":
             return
         account = name if name in self._system.site.agents else self._trunk_account()
+        (await self._open(account, phone)).ears[0].speaks(AGENT_VOICE)
+
+    async def open_own_phone(self) -> None:
+        """Of a caller who is called back: a number outside as well."""
+        self._own = await self._open(self._trunk_account(), Phone(does="answers"))
+        self._own.ears[0].speaks(QUIET)
+
+    async def _open(self, account: str, phone: Phone) -> Sipp:
         details = await asyncio.to_thread(self._system.api.get, f"{API}/agents/{account}/phone")
         scenario = self._scenario(f"phone-{account}", scenarios.agent(_agent_does(phone)))
         ringing = process.phone(
@@ -102,11 +114,10 @@ class LiveLine:
             library=self._system.library,
             folder=self._system.folder,
         )
-        (await self._opened.enter_async_context(ringing)).ears[0].speaks(AGENT_VOICE)
+        return await self._opened.enter_async_context(ringing)
 
     async def leave(self) -> None:
-        if self._call is not None:
-            self._call.hang_up(self._call.call_id(1))
+        await self.hang_up()
         for agent in self._at_work:
             await self._sign_out_when_free(agent)
 
@@ -123,6 +134,7 @@ class LiveLine:
         self._dialled = number
         signalled = "anonymous" if self._hidden else self._number
         self._call = await self._opened.enter_async_context(self._calls(number, [signalled]))
+        self._call_id = self._call.call_id(1)
         self._ear.speaks(QUIET)
 
     async def press(self, key: str) -> None:
@@ -135,10 +147,16 @@ class LiveLine:
 
     async def hang_up(self) -> None:
         if self._call is not None:
-            self._call.hang_up(self._call.call_id(1))
+            self._call.hang_up(self._call_id)
 
     async def pick_up(self, *, within_s: float) -> None:
-        raise Refused("calling back is played in virtual time: `script run`")
+        if self._own is None:
+            raise NotHeard("this caller has no phone to be called back at")
+        try:
+            answered = await self._own.logs("answered", within=within_s + SLACK_S)
+        except process.SippFailed:
+            raise NotHeard(f"the caller's phone did not ring within {within_s:g} s") from None
+        self._call, self._call_id = self._own, answered.call_id
 
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

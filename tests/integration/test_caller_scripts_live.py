@@ -111,7 +111,7 @@ async def _play(file: ScriptFile, system: System, outside: asyncio.Lock, *, afte
     await asyncio.sleep(after_s)
     try:
         async with asyncio.timeout(TOGETHER_S):
-            if any(name.startswith("+") for name in file.script.phones):
+            if file.script.is_called_back or any(name.startswith("+") for name in file.script.phones):
                 async with outside:
                     return (await play_live(file, system)).failure
             return (await play_live(file, system)).failure
