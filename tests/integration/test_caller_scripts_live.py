@@ -1,10 +1,10 @@
-"""Every caller script on a real Asterisk, all at the same time: each in a part of the site of its own."""
+"""Every caller script on a real Asterisk, many at the same time: each in a part of the site of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,8 @@ from tests.sipp.stage import library_of
 
 STAGGER_S: Final = 0.25
 """Between two beginnings: SIPp's starts and agents' rings do not all fall together."""
+AT_ONCE: Final = 16
+"""What the ears of one process hear without a gap while other tests run beside them."""
 TOGETHER_S: Final = 120.0
 PORT: Final = free_tcp_port()
 
@@ -88,7 +90,7 @@ def test_script(failures: Mapping[str, str | None], name: str) -> None:
 
 
 async def _play_all(house: House, worlds: dict[str, World], folder: Path) -> Mapping[str, str | None]:
-    outside = asyncio.Lock()
+    outside, room = asyncio.Lock(), asyncio.Semaphore(AT_ONCE)
     with Api(from_environ(house.environment())) as api:
         system = System(
             site=load(house.config),
@@ -99,11 +101,16 @@ async def _play_all(house: House, worlds: dict[str, World], folder: Path) -> Map
         )
         async with _other_systems(worlds):
             plays = [
-                _play(world.script(), system, outside, after_s=number * STAGGER_S)
+                _in(room, _play(world.script(), system, outside, after_s=number % AT_ONCE * STAGGER_S))
                 for number, world in enumerate(worlds.values())
             ]
             ended = await asyncio.gather(*plays)
     return dict(zip(worlds, ended, strict=True))
+
+
+async def _in(room: asyncio.Semaphore, play: Coroutine[None, None, str | None]) -> str | None:
+    async with room:
+        return await play
 
 
 async def _play(file: ScriptFile, system: System, outside: asyncio.Lock, *, after_s: float) -> str | None:
