@@ -26,6 +26,8 @@ class Part:
     commands: tuple[tuple[str | Path, ...], ...]
     needs: tuple[str, ...] = ()
     asterisk: bool = False
+    by_name_only: bool = False
+    """Too long for every run."""
 
 
 def _pytest(folder: str, *side_by_side: str) -> tuple[str | Path, ...]:
@@ -65,15 +67,16 @@ PARTS = {
         asterisk=True,
     ),
     "images": Part(
-        "the container images, built and run, with a call through them",
+        "the container images, built and run, with a call through them; only when named",
         (_pytest("images"),),
         (*packages.IMAGES, *packages.CALLERS, *packages.DATABASES),
+        by_name_only=True,
     ),
 }
 
 USAGE = (
     "Usage: scripts/test [PART ...] [-- options for pytest]\n\n"
-    "Without a part, all of them:\n\n"
+    "Without a part, all but those only run when named:\n\n"
     + "\n".join(f"  {name:<12} {part.about}" for name, part in PARTS.items())
 )
 
@@ -87,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     unknown = [name for name in names if name not in PARTS]
     if unknown:
         raise StackError(f"There is no part {unknown[0]!r}; the parts are {', '.join(PARTS)}.")
-    chosen = {name: PARTS[name] for name in names or PARTS}
+    chosen = {name: PARTS[name] for name in names or (name for name in PARTS if not PARTS[name].by_name_only)}
     needs = {*packages.ENVIRONMENT, *(need for part in chosen.values() for need in part.needs)}
     asterisk = any(part.asterisk for part in chosen.values())
     packages.install({*needs, *packages.for_asterisk()} if asterisk else needs)
