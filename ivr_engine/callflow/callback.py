@@ -9,6 +9,7 @@ again later; it is never dialled twice for one reservation.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -179,7 +180,8 @@ async def _wait(house: House, call: Call) -> None:
         try:
             async with asyncio.timeout(callback.left_s(now)):
                 if callback.wait_s(now) > 0:
-                    await _either(bell, callback.wait_s(now))
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(bell.wait(), callback.wait_s(now))
                     return
                 with house.line.seat(call.id) as seat:
                     house.line.caller_waits()
@@ -188,14 +190,6 @@ async def _wait(house: House, call: Call) -> None:
                     seat.heard()
         except TimeoutError:
             await house.store.run(partial(_over, house, call, EndReason.CALLBACK_EXPIRED))
-
-
-async def _either(bell: asyncio.Event, seconds: float) -> None:
-    waiting = asyncio.ensure_future(bell.wait())
-    try:
-        await asyncio.wait([waiting], timeout=seconds)
-    finally:
-        waiting.cancel()
 
 
 def _over(house: House, call: Call, reason: EndReason, tx: Tx) -> Call:

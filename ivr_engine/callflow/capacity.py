@@ -130,7 +130,7 @@ def _answered(
     happened: list[Happening] = [_said(key)]
     if isinstance(step, GivenUp):
         happened.append(MenuGivenUp(NODE, step.limit))
-    return _stays(current, house).then(_stays(current, house).call, *happened).stored(house, tx), step
+    return Going(_stays(current, house).call, tuple(happened)).stored(house, tx), step
 
 
 def _said(key: str | None) -> Happening:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Annotated, ClassVar, Protocol
 
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -46,6 +47,7 @@ class Whom(BaseModel):
     """Another agent, or a number outside: one of the two."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"agent": "ben"}]})
+    kinds: ClassVar[tuple[str, ...]] = ("agent", "number")
     agent: Name | None = None
     number: Annotated[str, Field(max_length=40)] | None = Field(
         None, description="Checked against transfers.allow; emergency and premium numbers are never dialled"
@@ -53,10 +55,8 @@ class Whom(BaseModel):
 
     @model_validator(mode="after")
     def _one(self) -> Whom:
-        if sum(value is not None for _, value in self if _ != "place") != 1:
-            raise ValueError(
-                f"give exactly one of {', '.join(n for n in type(self).model_fields if n != 'place')}"
-            )
+        if sum(getattr(self, kind) is not None for kind in self.kinds) != 1:
+            raise ValueError(f"give exactly one of {', '.join(self.kinds)}")
         return self
 
     def outside_or_agent(self) -> ToAgent | ToNumber:
@@ -69,6 +69,7 @@ class WhereTo(Whom):
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"queue": "sales", "place": "head"}]}
     )
+    kinds: ClassVar[tuple[str, ...]] = ("queue", "agent", "number")
     queue: Name | None = None
     place: Place = Field(
         Place.TIME, description="In a queue: head, before everybody; time, by when the caller first came"
@@ -88,29 +89,72 @@ class WhoListens(BaseModel):
     )
 
 
+def _plain(commands: InCall) -> dict[str, tuple[Callable[[str], Awaitable[Call]], str, str]]:
+    """By path: what needs no more than the call, its summary and description."""
+    return {
+        "hold": (commands.hold, "Put the caller on hold", "The caller hears music; the agent stays."),
+        "resume": (commands.resume, "Back from hold", "Caller and agent hear each other again."),
+        "mute": (commands.mute, "Mute the agent", "Nobody hears the agent, who hears everybody."),
+        "unmute": (commands.unmute, "Unmute the agent", "The agent is heard again."),
+        "complete": (
+            commands.complete,
+            "Hand the caller over to whom was asked",
+            "The agent is out of it; hanging up does the same.",
+        ),
+        "take-back": (
+            commands.take_back,
+            "Back to the caller, without whom was asked",
+            "Also the end of a conference.",
+        ),
+        "conference": (
+            commands.conference,
+            "All three together",
+            "After `consult`. If one of the two hangs up, the other goes on with the caller.",
+        ),
+        "stop-listening": (
+            commands.stop_listening,
+            "End the supervisor's part",
+            "Their phone is hung up.",
+        ),
+        "record": (
+            commands.record,
+            "Record the talk",
+            "Both sides, as the queue's `recording` allows: a caller who was not told yet is told, or asked, "
+            "first. 409 when they refused.",
+        ),
+        "stop-recording": (
+            commands.stop_recording,
+            "Stop recording",
+            "What was recorded until now is kept.",
+        ),
+        "cancel-callback": (
+            commands.cancel_callback,
+            "Cancel a callback",
+            "Of a caller who waits to be called back; 409 once the number is being dialled.",
+        ),
+    }
+
+
+def _route(do: Callable[[str], Awaitable[Call]]) -> Callable[..., Awaitable[CallItem]]:
+    async def route(services: Services, call_id: str) -> CallItem:
+        return CallItem.of(await services.done(do(call_id)), None)
+
+    return route
+
+
 def in_call_router(commands: InCall) -> APIRouter:
     """The routes, below ``/calls``."""
     router = APIRouter(prefix="/calls/{call_id}", tags=["calls"], responses=MISSING | NOT_NOW)
 
-    @router.post("/hold", summary="Put the caller on hold")
-    async def hold(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
-        """The caller hears music; the agent stays."""
-        return CallItem.of(await services.done(commands.hold(call_id)), None)
-
-    @router.post("/resume", summary="Back from hold")
-    async def resume(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
-        """Caller and agent hear each other again."""
-        return CallItem.of(await services.done(commands.resume(call_id)), None)
-
-    @router.post("/mute", summary="Mute the agent")
-    async def mute(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
-        """Nobody hears the agent, who hears everybody."""
-        return CallItem.of(await services.done(commands.mute(call_id)), None)
-
-    @router.post("/unmute", summary="Unmute the agent")
-    async def unmute(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
-        """The agent is heard again."""
-        return CallItem.of(await services.done(commands.unmute(call_id)), None)
+    for path, (do, summary, about) in _plain(commands).items():
+        router.add_api_route(
+            f"/{path}",
+            _route(do),
+            methods=["POST"],
+            name=path.replace("-", "_"),
+            summary=summary,
+            description=about,
+        )
 
     @router.post("/transfer", summary="Hand the caller on without a word")
     async def transfer(  # pyright: ignore[reportUnusedFunction]
@@ -128,48 +172,12 @@ def in_call_router(commands: InCall) -> APIRouter:
         whoever does not answer, or hangs up, leaves caller and agent as they were."""
         return CallItem.of(await services.done(commands.consult(call_id, whom.outside_or_agent())), None)
 
-    @router.post("/complete", summary="Hand the caller over to whom was asked")
-    async def complete(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
-        """The agent is out of it; hanging up does the same."""
-        return CallItem.of(await services.done(commands.complete(call_id)), None)
-
-    @router.post("/take-back", summary="Back to the caller, without whom was asked")
-    async def take_back(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
-        """Also the end of a conference."""
-        return CallItem.of(await services.done(commands.take_back(call_id)), None)
-
-    @router.post("/conference", summary="All three together")
-    async def conference(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
-        """After ``consult``. If one of the two hangs up, the other goes on with the caller."""
-        return CallItem.of(await services.done(commands.conference(call_id)), None)
-
     @router.post("/listen", summary="Let a supervisor take part")
     async def listen(  # pyright: ignore[reportUnusedFunction]
         services: Services, call_id: str, who: Annotated[WhoListens, Body()]
     ) -> CallItem:
         """Rings their phone; for one who listens already, changes how."""
         return CallItem.of(await services.done(commands.listen(call_id, who.agent, who.mode)), None)
-
-    @router.post("/stop-listening", summary="End the supervisor's part")
-    async def stop_listening(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
-        """Their phone is hung up."""
-        return CallItem.of(await services.done(commands.stop_listening(call_id)), None)
-
-    @router.post("/record", summary="Record the talk")
-    async def record(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
-        """Both sides, as the queue's ``recording`` allows: a caller who was not told yet is told, or asked,
-        first. 409 when they refused."""
-        return CallItem.of(await services.done(commands.record(call_id)), None)
-
-    @router.post("/stop-recording", summary="Stop recording")
-    async def stop_recording(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
-        """What was recorded until now is kept."""
-        return CallItem.of(await services.done(commands.stop_recording(call_id)), None)
-
-    @router.post("/cancel-callback", summary="Cancel a callback")
-    async def cancel_callback(services: Services, call_id: str) -> CallItem:  # pyright: ignore[reportUnusedFunction]
-        """Of a caller who waits to be called back; 409 once the number is being dialled."""
-        return CallItem.of(await services.done(commands.cancel_callback(call_id)), None)
 
     @router.get("/recordings", summary="Recordings of the call")
     async def list_recordings(services: Services, call_id: str) -> Items[RecordingItem]:  # pyright: ignore[reportUnusedFunction]
