@@ -31,7 +31,9 @@ from scripts.stack import Asterisk, Ports
 signal.signal(signal.SIGINT, signal.default_int_handler)
 asterisk = Asterisk.start(folder=Path(sys.argv[1]), ports=Ports.free())
 print(asterisk.pid, flush=True)
-time.sleep(600)
+# One long sleep would miss a signal that comes after Python last looked and before the system's call.
+while True:
+    time.sleep(0.1)
 """
 
 ENGINE_STARTER = """
