@@ -1,0 +1,57 @@
+"""What callers were asked and said about texts, and what became of the texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentAsked:
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentNotOffered:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrongKeyPressed:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentGiven:
+    """``outcome`` as in ``WaitTimeSmsStatus``."""
+
+    outcome: str
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageQueued:
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStatusChanged:
+    message_id: str
+    status: str
+    error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    message_id: str
+    media: int
+
+
+Happening = (
+    ConsentAsked
+    | ConsentNotOffered
+    | WrongKeyPressed
+    | ConsentGiven
+    | MessageQueued
+    | MessageStatusChanged
+    | MessageReceived
+)
