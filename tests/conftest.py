@@ -1,4 +1,4 @@
-"""Servers that several folders of tests share."""
+"""What several folders of tests share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.figures import figure, pytest_terminal_summary
 from tests.postgresql import Server
+
+__all__ = ["figure", "postgresql", "pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session")
