@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ivr_engine import bootstrap, keys
+from ivr_engine import keys
+from ivr_engine.bootstrap.adapters import phone_password
 
 
 async def test_a_phones_password_is_read_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,6 +20,6 @@ async def test_a_phones_password_is_read_in_a_thread(tmp_path: Path, monkeypatch
         return read(state, name)
 
     monkeypatch.setattr(keys, "secret", secret)
-    password = await bootstrap._phone_password(tmp_path, "anna")  # pyright: ignore[reportPrivateUsage]
+    password = await phone_password(tmp_path, "anna")
     assert password == keys.kept(tmp_path, "phone_anna")
     assert threads[0] is not threading.current_thread()
