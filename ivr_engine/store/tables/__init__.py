@@ -1,0 +1,42 @@
+"""The tables, in types that SQLite and PostgreSQL both have.
+
+Derived columns serve an index and are never read back: ``calls.is_open``, ``calls.line``,
+``calls.place_at``, ``calls.calls_back`` and ``messages.media_pending``; ``calls.flow`` and ``calls.node``
+serve people who read the table (``calls.visit`` has both). The domain computes them, so the rule has one
+home.
+The indexes are partial on them, not on ``chapter`` or ``media``: writing a column that an index so much
+as mentions makes SQLite write the index too, and a chapter changes many times a call.
+
+Other tables name a call without a foreign key: a call may be deleted (retention) long before the
+tickets, messages and proofs of consent that came out of it.
+"""
+
+from ivr_engine.store.tables.agents import agents, switches, turns
+from ivr_engine.store.tables.calls import IS_OPEN, callers, calls
+from ivr_engine.store.tables.columns import metadata
+from ivr_engine.store.tables.engine import checks, engines, events, wait_watch
+from ivr_engine.store.tables.messages import HAS_PENDING_MEDIA, consents, messages
+from ivr_engine.store.tables.recordings import recordings, voicemails
+from ivr_engine.store.tables.tickets import comments, files, tickets
+
+__all__ = [
+    "HAS_PENDING_MEDIA",
+    "IS_OPEN",
+    "agents",
+    "callers",
+    "calls",
+    "checks",
+    "comments",
+    "consents",
+    "engines",
+    "events",
+    "files",
+    "messages",
+    "metadata",
+    "recordings",
+    "switches",
+    "tickets",
+    "turns",
+    "voicemails",
+    "wait_watch",
+]

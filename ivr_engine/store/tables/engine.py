@@ -1,0 +1,51 @@
+"""What engines write down for themselves and for each other: events, signs of life, estimates."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    Table,
+    Text,
+)
+
+from ivr_engine.store.tables.columns import Name, Serial, UtcDateTime, metadata, where
+
+engines: Final = Table(
+    "engines",
+    metadata,
+    Column("name", Name, primary_key=True, comment="the ARI application"),
+    Column("seen_at", UtcDateTime, nullable=False, comment="its last sign of life"),
+)
+
+
+wait_watch: Final = Table(
+    "wait_watch",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False, comment="JSON: the wait estimates, through which event"),
+)
+
+
+events: Final = Table(
+    "events",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("call_id", Name),
+    Column("kind", Name, nullable=False),
+    Column("data", Text, nullable=False, comment="JSON"),
+    sqlite_autoincrement=True,
+)
+Index("ix_events_call_id", events.c.call_id, events.c.id, **where(events.c.call_id.is_not(None)))
+
+
+checks: Final = Table(
+    "store_checks",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("mark", Name, nullable=False, comment="what the last health check wrote"),
+)

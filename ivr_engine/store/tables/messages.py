@@ -1,0 +1,79 @@
+"""Text messages, and the ledger of who agreed to get them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    true,
+)
+
+from ivr_engine.store.tables.columns import Name, UtcDateTime, metadata, where
+
+messages: Final = Table(
+    "messages",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("direction", Name, nullable=False),
+    Column("sender", Name, nullable=False),
+    Column("recipient", Name, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("status", Name, nullable=False),
+    Column("provider", Name, nullable=False),
+    Column("purpose", Name, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("media", Text, comment="JSON list; part of the message, never read without it"),
+    Column("media_pending", Boolean, nullable=False),
+    Column("provider_id", Name),
+    Column("call_id", Name),
+    Column("ticket_id", Name),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),
+    Column("error_code", Name),
+    Column("retry_of", Name, comment="the message that this one is sent in place of"),
+    UniqueConstraint("provider", "provider_id"),
+)
+
+HAS_PENDING_MEDIA: Final = messages.c.media_pending.is_(true())
+
+Index(
+    "ix_messages_due",
+    messages.c.next_attempt_at,
+    messages.c.created_at,
+    messages.c.id,
+    **where(messages.c.next_attempt_at.is_not(None)),
+)
+Index("ix_messages_pending_media", messages.c.created_at, messages.c.id, **where(HAS_PENDING_MEDIA))
+Index(None, messages.c.sender, messages.c.created_at)
+Index(None, messages.c.recipient, messages.c.created_at)
+Index(None, messages.c.status, messages.c.created_at)
+Index(None, messages.c.created_at)
+Index("ix_messages_call_id", messages.c.call_id, **where(messages.c.call_id.is_not(None)))
+
+
+consents: Final = Table(
+    "consents",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("call_id", Name, nullable=False),
+    Column("number", Name, nullable=False),
+    Column("queue", Name, nullable=False),
+    Column("language", Name, nullable=False),
+    Column("wording", Text, nullable=False),
+    Column("wording_version", Name, nullable=False),
+    Column("audio_hash", Name, nullable=False),
+    Column("key", Name),
+    Column("outcome", Name, nullable=False),
+    Column("purpose", Name, nullable=False, comment="what was asked"),
+)
+Index(None, consents.c.number, consents.c.at)
+Index(None, consents.c.at)
