@@ -36,9 +36,10 @@ async def converse(house: House, leg: Leg, call: Call) -> Call:
     Afterwards the chapter is ``thanking`` when an SMS was allowed: it stands in the outbox already. A
     message that could not be played asked nothing: that round does not count.
     """
-    prompts = [house.prompt(call, PROMPT)]
+    prompts, asked_before = [house.prompt(call, PROMPT)], False
     while True:
-        heard = await leg.gather(prompts, window_s=ANSWER_WINDOW_S)
+        # Keys of the music do not count; one pressed between two plays of the message does.
+        heard = await leg.gather(prompts, window_s=ANSWER_WINDOW_S, go_on=asked_before)
         if isinstance(heard, Failed):
             await leg.until(asyncio.sleep(LEAVING_S))
             log.error("consent.not_played", why=heard.why, remedy="the question comes again at the interval")
@@ -46,10 +47,7 @@ async def converse(house: House, leg: Leg, call: Call) -> Call:
         call, step = await _record(house, call, heard.key if isinstance(heard, Digit) else None)
         if step is not Step.REPEAT:
             return call
-        prompts = [
-            house.prompt(call, "wrong_number"),
-            house.prompt(call, PROMPT),
-        ]
+        prompts, asked_before = [house.prompt(call, "wrong_number"), house.prompt(call, PROMPT)], True
 
 
 async def _record(house: House, call: Call, key: str | None) -> tuple[Call, Step]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from ivr_engine.domain.abuse import Cap
 from ivr_engine.domain.wait_estimate import Estimate
 
 ANSWER_WINDOW_S: Final = 10.0
@@ -58,6 +59,16 @@ class NotOffered(StrEnum):
     WAIT_TOO_LONG = "wait_too_long"
     WAIT_UNKNOWN = "wait_unknown"
     OPTED_OUT = "opted_out"
+    PREMIUM_NUMBER = "premium_number"
+    BLOCKED_NUMBER = "blocked_number"
+    NUMBER_CAP = "number_cap"
+    PREFIX_CAP = "prefix_cap"
+    DAY_CAP = "day_cap"
+
+    @classmethod
+    def of_cap(cls, cap: Cap) -> NotOffered:
+        """That cap is reached for today."""
+        return cls(f"{cap}_cap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,8 @@ class OfferRules:
     ``maximum_plays`` is a number of rounds, ``None`` for no limit. ``minimum_wait_s`` and ``maximum_wait_s``
     are of the estimated wait, ``None`` for no limit. ``requires_over_capacity``: only
     callers who were over capacity and chose to wait are asked. ``countries`` are ISO 3166 codes that
-    may be sent to; ``non_domestic`` false narrows them to ``home_country``.
+    may be sent to; ``non_domestic`` false narrows them to ``home_country``. ``blocked``: beginnings of numbers
+    that are never sent to.
     """
 
     enabled: bool
@@ -115,6 +127,7 @@ class OfferRules:
     home_country: str = "DE"
     non_domestic: bool = False
     countries: frozenset[str] = frozenset()
+    blocked: tuple[str, ...] = ()
 
     @property
     def has_window(self) -> bool:
@@ -125,13 +138,16 @@ class OfferRules:
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """What is known of the caller's number: ``country`` is ISO 3166, ``None`` where it has none. One that is
-    shown and not ``valid`` is an extension, or malformed."""
+    shown and not ``valid`` is an extension, or malformed. ``premium``: whoever writes to it, or calls it, pays
+    its owner."""
 
     hidden: bool
     country: str | None
     can_receive_sms: bool
     opted_out: bool = False
     valid: bool = True
+    premium: bool = False
+    number: str = ""
 
 
 def why_not_offered(
@@ -141,8 +157,10 @@ def why_not_offered(
     *,
     was_over_capacity: bool,
     wait: Estimate | None = None,
+    full: Cap | None = None,
 ) -> NotOffered | None:
-    """The first reason not to ask this caller now, or ``None`` when the message is to be played."""
+    """The first reason not to ask this caller now, or ``None`` when the message is to be played. ``full``: a
+    cap that is reached for today."""
     if not rules.enabled:
         return NotOffered.SWITCHED_OFF
     if rules.requires_over_capacity and not was_over_capacity:
@@ -154,14 +172,23 @@ def why_not_offered(
     outside = _outside_window(rules, wait)
     if outside is not None:
         return outside
+    return why_not_written_to(rules, receiver) or (None if full is None else NotOffered.of_cap(full))
+
+
+def why_not_written_to(rules: OfferRules, receiver: Receiver) -> NotOffered | None:
+    """The first reason in the number itself."""
     if receiver.hidden:
         return NotOffered.NUMBER_HIDDEN
     if not receiver.valid:
         return NotOffered.NUMBER_NOT_VALID
+    if receiver.premium:
+        return NotOffered.PREMIUM_NUMBER
     if not receiver.can_receive_sms:
         return NotOffered.CANNOT_RECEIVE_SMS
     if not _country_allowed(rules, receiver.country):
         return NotOffered.COUNTRY_NOT_ALLOWED
+    if receiver.number.startswith(rules.blocked):
+        return NotOffered.BLOCKED_NUMBER
     if receiver.opted_out:
         return NotOffered.OPTED_OUT
     return None

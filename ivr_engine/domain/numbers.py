@@ -25,6 +25,8 @@ _FIXED: Final = frozenset(
     }
 )
 
+_PREMIUM: Final = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST})
+
 _WRITTEN: Final = str.maketrans("", "", " -./()")
 """What people write between digits."""
 _DIGITS: Final = re.compile(r"\+?[0-9]{1,32}")
@@ -82,10 +84,13 @@ def _receiver(number: str) -> Receiver:
     parsed = _valid(number)
     if parsed is None:
         return Receiver(hidden=False, valid=False, country=None, can_receive_sms=False)
+    kind = phonenumbers.number_type(parsed)
     return Receiver(
         hidden=False,
         country=phonenumbers.region_code_for_number(parsed),
-        can_receive_sms=phonenumbers.number_type(parsed) not in _FIXED,
+        can_receive_sms=kind not in _FIXED,
+        premium=kind in _PREMIUM,
+        number=number,
     )
 
 

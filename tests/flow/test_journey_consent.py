@@ -135,6 +135,20 @@ async def test_a_key_during_wrong_number_counts_too() -> None:
 
 
 @virtual
+async def test_a_key_right_after_a_wrong_one_is_not_lost() -> None:
+    """Pressed in the moment between the two plays of the message, when nothing is being said."""
+    async with contact_centre() as centre:
+        centre.engine()
+        caller = await centre.call()
+        await caller.hears_prompt("consent")
+        caller.press("5")
+        caller.press("1")
+        await caller.hears_prompt("sms_sent", within_s=TRAVEL_S)
+        assert (await centre.row(caller)).consent.status is ALLOWED
+        assert WrongKeyPressed("5") in await centre.happened(caller)
+
+
+@virtual
 async def test_the_first_key_decides() -> None:
     async with contact_centre() as centre:
         centre.engine()
