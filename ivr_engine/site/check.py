@@ -11,9 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from ivr_engine.domain.sms_parts import parts
 from ivr_engine.errors import ConfigError
-from ivr_engine.site import audio, capacity_references
+from ivr_engine.site import audio, capacity_references, in_call_references
 from ivr_engine.site.explain import nearest
 from ivr_engine.site.flow_references import queues_reached, unreachable, ways_in
 from ivr_engine.site.flows import Flow
@@ -78,6 +77,7 @@ def check(
         warnings += [] if reading.errors else _flows(reading.site, reading.tree, lines)
         warnings += [] if reading.errors else doubtful(reading.site, reading.tree)
         warnings += [] if reading.errors else capacity_references.doubtful(reading.site, reading.tree, lines)
+        warnings += [] if reading.errors else in_call_references.doubtful(reading.site, reading.tree)
         warnings += [*_withdrawal(reading.site, lines), *_unused(lines, prompts)]
         warnings += provider(reading.site.sms.provider) if provider else ()
     found = [_problem(Severity.ERROR, e) for e in errors] + [_problem(Severity.WARNING, w) for w in warnings]
@@ -116,16 +116,8 @@ def _sms(site: Site, tree: Node) -> Iterator[ConfigError]:
         text, where = written.replace("{brand}", site.brand), ".".join(path)
         if site.brand.lower() not in text.lower():
             yield ConfigError(file, line, f"'{where}' does not name the brand", "begin it with '{brand}: '")
-        counted = parts(text)
-        if counted.forcing is not None:
-            what = f"'{where}': the character {shown(counted.forcing)} (U+{ord(counted.forcing):04X}) "
-            what += (
-                f"leaves room for 70 characters a message instead of 160: {counted.count} messages are sent"
-            )
-            yield ConfigError(file, line, what, "replace it with a plain character")
-        elif counted.count > 1:
-            what = f"'{where}' has {counted.units} characters: {counted.count} messages are sent and paid"
-            yield ConfigError(file, line, what, "shorten it to 160, or leave it so if you want that")
+        if cost := in_call_references.costs(where, text):
+            yield ConfigError(file, line, *cost)
 
 
 def _countries(site: Site, tree: Node) -> Iterator[ConfigError]:

@@ -7,7 +7,7 @@ end of a call needs: a call may outlive its queue's place in the configuration.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -23,6 +23,7 @@ from ivr_engine.domain.routing import OverflowStep, Profile, QueueRules, Strateg
 from ivr_engine.domain.schedules import opening
 from ivr_engine.errors import QueueRemoved
 from ivr_engine.site.flows import Flow, Node
+from ivr_engine.site.in_call_sms import InCallSms
 from ivr_engine.site.lines import (
     AccessPoints,
     LastAgent,
@@ -55,10 +56,6 @@ from ivr_engine.site.values import (
 
 POSITIONS: Final = 20
 """Places in line that have a sentence of their own; behind them ``position.more`` is said."""
-
-
-class InCallSms(Settings):
-    enabled: bool = True
 
 
 class WaitTimeSms(Settings):
@@ -133,6 +130,7 @@ class Queue(Settings):
     wrap_up_reason: Literal["optional", "required"] = "optional"
     """``required``: the wrap-up ends before its time only with a reason."""
     in_call_sms: bool = True
+    """Texts in its calls, also while callers wait."""
     wait_time_sms: QueueWaitTimeSms = QueueWaitTimeSms()
     schedule: Name | None = None
     """When callers are let in; not given: always."""
@@ -379,9 +377,11 @@ class Site(Settings):
 
     def sms_text(self, queue: str, language: str) -> str:
         """The wait-time SMS as it is sent, the queue's own before the global one."""
-        texts = self.wait_time_sms.text | self.queue(queue).wait_time_sms.text
-        text = texts.get(language) or texts[self.default_language]
-        return text.replace("{brand}", self.brand)
+        return self.worded(self.wait_time_sms.text | self.queue(queue).wait_time_sms.text, language)
+
+    def worded(self, texts: Mapping[str, str], language: str) -> str:
+        """Of an SMS ``texts`` per language the one to send; the default language's where one is missing."""
+        return (texts.get(language) or texts[self.default_language]).replace("{brand}", self.brand)
 
     def prompt_name(self, queue: str, name: str) -> str:
         """The prompt that ``queue`` plays where others play ``name``."""

@@ -274,9 +274,9 @@ def test_an_error_is_found_at_its_line(
         ),
         (
             "config/sms.yaml",
-            "non_domestic: no",
+            "non_domestic: no\n  countries:",
+            "non_domestic: yes\n  countries:",
             "non_domestic: yes",
-            "non_domestic:",
             "no country is listed",
             "AT",
         ),

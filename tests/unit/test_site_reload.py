@@ -105,7 +105,7 @@ def world(tmp_path: Path) -> World:
     numbers = (config / "numbers.yaml").read_text()
     (config / "numbers.yaml").write_text(numbers.replace("    language: de\n", ""))
     sms = (config / "sms.yaml").read_text().splitlines()
-    kept = [line for line in sms if not line.startswith(("    de:", "    it:", "    es:", "    fr:"))]
+    kept = [line for line in sms if not line.lstrip().startswith(("de:", "it:", "es:", "fr:"))]
     (config / "sms.yaml").write_text("\n".join(kept) + "\n")
     (tmp_path / "prompts").mkdir()
     shutil.copytree(ROOT / "prompts" / "en", tmp_path / "prompts" / "en")

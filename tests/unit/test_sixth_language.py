@@ -29,13 +29,15 @@ def test_adding_a_language(tmp_path: Path) -> None:
     shutil.copytree(prompts / "en", prompts / "nl")
     # 2. its name
     _changed(config / "site.yaml", SPOKEN)
-    # 3. the text message
+    # 3. the text messages
     _changed(
         config / "sms.yaml",
         (
             '    en: "{brand}: Thank',
             '    nl: "{brand}: Bedankt voor het wachten. STOP"\n    en: "{brand}: Thank',
         ),
+        ('        en: "{brand}: Please', '        nl: "{brand}: Een foto?"\n        en: "{brand}: Please'),
+        ('        en: "{brand}: Opening', '        nl: "{brand}: Vragen?"\n        en: "{brand}: Opening'),
     )
     # 4. a key for callers to choose it
     _changed(config / "flows.yaml", ("4: es, 5: fr}", "4: es, 5: fr, 6: nl}"))
