@@ -115,8 +115,8 @@ class OfferRules:
     ``maximum_plays`` is a number of rounds, ``None`` for no limit. ``minimum_wait_s`` and ``maximum_wait_s``
     are of the estimated wait, ``None`` for no limit. ``requires_over_capacity``: only
     callers who were over capacity and chose to wait are asked. ``countries`` are ISO 3166 codes that
-    may be sent to; ``non_domestic`` false narrows them to ``home_country``. ``blocked``: beginnings of numbers
-    that are never sent to.
+    may be sent to; ``non_domestic`` false narrows them to ``home_country``. ``blocked``:
+    beginnings of numbers that are never sent to.
     """
 
     enabled: bool
@@ -138,8 +138,8 @@ class OfferRules:
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """What is known of the caller's number: ``country`` is ISO 3166, ``None`` where it has none. One that is
-    shown and not ``valid`` is an extension, or malformed. ``premium``: whoever writes to it, or calls it, pays
-    its owner."""
+    shown and not ``valid`` is an extension, or malformed. ``premium``: whoever writes to it, or calls
+    it, pays its owner."""
 
     hidden: bool
     country: str | None

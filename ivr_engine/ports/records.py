@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ivr_engine.domain.abuse import Counter, Taken
 from ivr_engine.domain.agents import Agent
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.consent import ConsentRecord
@@ -244,6 +245,27 @@ class Engines(Protocol):
 
     def last_signs(self) -> dict[str, datetime]:
         """By application name."""
+        ...
+
+
+class SmsCounts(Protocol):
+    """How many SMS callers had sent today, by counter (``domain.abuse``)."""
+
+    def take(self, counters: tuple[Counter, ...], now: datetime) -> Taken:
+        """Count one more in each, or in none when one is full. Whoever asks at the same moment waits until
+        this transaction is over."""
+        ...
+
+    def used(self, counters: tuple[Counter, ...], now: datetime) -> dict[str, int]:
+        """Today's count of each, by its key."""
+        ...
+
+    def high(self, at_least: int, now: datetime) -> dict[str, tuple[int, datetime]]:
+        """By key, the counts of today that have come so far, and when the last SMS was counted."""
+        ...
+
+    def forget(self, before: datetime) -> None:
+        """The counts of the days before that one."""
         ...
 
 

@@ -15,6 +15,7 @@ from ivr_engine.ports.records import (
     Events,
     Messages,
     Queues,
+    SmsCounts,
     TalkRecordings,
     Tickets,
     Voicemails,
@@ -59,6 +60,8 @@ class Tx(Protocol):
     def queues(self) -> Queues: ...
     @property
     def waits(self) -> Waits: ...
+    @property
+    def sms_counts(self) -> SmsCounts: ...
 
 
 class Store(Protocol):

@@ -82,6 +82,12 @@ class Statements:
         self.touched = True
         return self._execute(statement, values, prepared.write)
 
+    def written(self, statement: Executable, values: Values) -> Sequence[Row[Any]]:
+        """What a statement that writes says of the rows it wrote (RETURNING)."""
+        self._writing()
+        self.touched = True
+        return self._execute(statement, values, prepared.rows)
+
     def write_all(self, statement: Executable, values: Sequence[Values]) -> None:
         """One statement, many rows."""
         self._writing()

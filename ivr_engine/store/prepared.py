@@ -87,8 +87,8 @@ class Prepared:
             (name, fixed.get(name), _binding(compiled.binds[name].type, dialect))
             for name in (compiled.positiontup or compiled.binds)
         ]
-        columns: list[ColumnElement[Any]] = (
-            list(statement.selected_columns) if isinstance(statement, Select) else []
+        columns: list[ColumnElement[Any]] = list(
+            statement.selected_columns if isinstance(statement, Select) else statement.exported_columns
         )
         self._shaped = [
             (place, convert)

@@ -21,6 +21,7 @@ from ivr_engine.store.messages import MessageTable
 from ivr_engine.store.noted import NOTHING, Noted
 from ivr_engine.store.queues import QueueTable
 from ivr_engine.store.recordings import RecordingTable
+from ivr_engine.store.sms_counts import SmsCountTable
 from ivr_engine.store.tickets import TicketTable
 from ivr_engine.store.voicemails import VoicemailTable
 from ivr_engine.store.waits import WaitTable
@@ -42,6 +43,7 @@ class Transaction:
         "noted",
         "queues",
         "recordings",
+        "sms_counts",
         "statements",
         "tickets",
         "voicemails",
@@ -63,6 +65,7 @@ class Transaction:
         self.recordings = RecordingTable(statements)
         self.waits = WaitTable(statements)
         self.queues = QueueTable(statements)
+        self.sms_counts = SmsCountTable(statements)
 
 
 @dataclass(frozen=True, slots=True)

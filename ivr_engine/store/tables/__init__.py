@@ -15,7 +15,7 @@ from ivr_engine.store.tables.agents import agents, switches, turns
 from ivr_engine.store.tables.calls import IS_OPEN, callers, calls
 from ivr_engine.store.tables.columns import metadata
 from ivr_engine.store.tables.engine import checks, engines, events, wait_watch
-from ivr_engine.store.tables.messages import HAS_PENDING_MEDIA, consents, messages
+from ivr_engine.store.tables.messages import HAS_PENDING_MEDIA, consents, messages, sms_counts
 from ivr_engine.store.tables.recordings import recordings, voicemails
 from ivr_engine.store.tables.tickets import comments, files, tickets
 
@@ -34,6 +34,7 @@ __all__ = [
     "messages",
     "metadata",
     "recordings",
+    "sms_counts",
     "switches",
     "tickets",
     "turns",

@@ -77,3 +77,14 @@ consents: Final = Table(
 )
 Index(None, consents.c.number, consents.c.at)
 Index(None, consents.c.at)
+Index(None, consents.c.call_id)
+
+
+sms_counts: Final = Table(
+    "sms_counts",
+    metadata,
+    Column("day", Name, primary_key=True, comment="in UTC"),
+    Column("counter", Name, primary_key=True, comment="a number, a prefix, or all together"),
+    Column("used", Integer, nullable=False, comment="SMS that callers had sent"),
+    Column("at", UtcDateTime, nullable=False, comment="the last of them"),
+)

@@ -132,7 +132,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_consents"),
     )
     op.create_index("ix_consents_at", "consents", ["at"])
+    op.create_index("ix_consents_call_id", "consents", ["call_id"])
     op.create_index("ix_consents_number_at", "consents", ["number", "at"])
+
+    op.create_table(
+        "sms_counts",
+        sa.Column("day", _NAME, nullable=False, comment="in UTC"),
+        sa.Column("counter", _NAME, nullable=False, comment="a number, a prefix, or all together"),
+        sa.Column("used", sa.Integer(), nullable=False, comment="SMS that callers had sent"),
+        sa.Column("at", _TIME, nullable=False, comment="the last of them"),
+        sa.PrimaryKeyConstraint("day", "counter", name="pk_sms_counts"),
+    )
 
     op.create_table(
         "recordings",
@@ -314,6 +324,7 @@ def downgrade() -> None:
         "tickets",
         "store_checks",
         "switches",
+        "sms_counts",
         "queue_turns",
         "messages",
         "events",
