@@ -35,6 +35,9 @@ class TicketFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
+    """``contact_id``: whose it is. ``candidates``: the contacts of whom somebody is to choose one; empty once
+    that is done."""
+
     id: str
     call_id: str
     caller: str | None
@@ -44,6 +47,8 @@ class Ticket:
     opened_at: datetime
     comments: tuple[Comment, ...] = ()
     files: tuple[TicketFile, ...] = ()
+    contact_id: str | None = None
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

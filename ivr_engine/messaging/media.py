@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from ivr_engine.domain.events import MediaKept
 from ivr_engine.domain.messages import Media, MediaStatus, Message
 from ivr_engine.domain.tickets import file_from
 from ivr_engine.errors import ExternalError, IvrError
@@ -136,6 +137,8 @@ class MediaStorer:
             file = file_from(media, now)
             if current.ticket_id is not None and file is not None:
                 tx.tickets.attach(current.ticket_id, file)
+            if file is not None:
+                tx.events.add(now, current.call_id, MediaKept(message.id, media.id))
 
         await self._store.run(write)
         MEDIA.labels(media.status).inc()

@@ -5,6 +5,7 @@ errors of ``errors``; none hangs for ever.
 """
 
 from ivr_engine.ports.clock import Clock
+from ivr_engine.ports.crm import Contacts, Crm, Deliveries
 from ivr_engine.ports.estimates import Estimates
 from ivr_engine.ports.legs import (
     DialResult,
@@ -27,6 +28,7 @@ from ivr_engine.ports.records import (
     Consents,
     Engines,
     Events,
+    Leases,
     Messages,
     Presence,
     Queues,
@@ -62,6 +64,9 @@ __all__ = [
     "Changes",
     "Clock",
     "Consents",
+    "Contacts",
+    "Crm",
+    "Deliveries",
     "DialResult",
     "Digit",
     "Engines",
@@ -73,6 +78,7 @@ __all__ = [
     "GatherResult",
     "Handset",
     "InboundSms",
+    "Leases",
     "Leg",
     "Line",
     "Lookup",

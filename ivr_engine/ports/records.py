@@ -153,7 +153,15 @@ class Tickets(Protocol):
         """Take a file away; nothing happens when there is none with that ``source_id``."""
         ...
 
-    def search(self, *, caller: str | None = None, limit: int = 100) -> list[Ticket]: ...
+    def belongs_to(self, ticket_id: str, contact_id: str | None, candidates: tuple[str, ...] = ()) -> None:
+        """Whose it is; or, while nobody knows, which contacts it may belong to."""
+        ...
+
+    def search(
+        self, *, caller: str | None = None, contact: str | None = None, limit: int = 100
+    ) -> list[Ticket]:
+        """Newest first."""
+        ...
 
 
 class Voicemails(Protocol):
@@ -266,6 +274,18 @@ class SmsCounts(Protocol):
 
     def forget(self, before: datetime) -> None:
         """The counts of the days before that one."""
+        ...
+
+
+class Leases(Protocol):
+    """What only one of the engines that share the store may do at a time."""
+
+    def take(self, name: str, holder: str, now: datetime, until: datetime) -> bool:
+        """Take it, or keep it; false while another holds it."""
+        ...
+
+    def give_back(self, name: str, holder: str) -> None:
+        """Nothing happens when it is another's."""
         ...
 
 

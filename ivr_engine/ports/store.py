@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from ivr_engine.ports.crm import Contacts, Deliveries
 from ivr_engine.ports.records import (
     Agents,
     Callers,
@@ -13,6 +14,7 @@ from ivr_engine.ports.records import (
     Consents,
     Engines,
     Events,
+    Leases,
     Messages,
     Queues,
     SmsCounts,
@@ -60,6 +62,12 @@ class Tx(Protocol):
     def queues(self) -> Queues: ...
     @property
     def waits(self) -> Waits: ...
+    @property
+    def contacts(self) -> Contacts: ...
+    @property
+    def deliveries(self) -> Deliveries: ...
+    @property
+    def leases(self) -> Leases: ...
     @property
     def sms_counts(self) -> SmsCounts: ...
 

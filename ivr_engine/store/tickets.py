@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Row, Select, Table, bindparam, select
 
 from ivr_engine.domain.tickets import Comment, Ticket, TicketFile
@@ -23,7 +24,17 @@ def _found(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions
     return newest.limit(bindparam("limit"))
 
 
-_SEARCH: Final = {False: _found(), True: _found(_t.caller == bindparam("caller"))}
+_OF_CALLER: Final = _t.caller == bindparam("caller")
+_OF_CONTACT: Final = _t.contact_id == bindparam("contact")
+_SEARCH: Final = {
+    (False, False): _found(),
+    (True, False): _found(_OF_CALLER),
+    (False, True): _found(_OF_CONTACT),
+    (True, True): _found(_OF_CALLER, _OF_CONTACT),
+}
+_BELONGS_TO: Final = tickets.update().where(_t.id == bindparam("key"))
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def _parts_of(table: Table) -> Select[Any]:
@@ -65,6 +76,8 @@ class TicketTable:
             "agent": ticket.agent,
             "language": ticket.language,
             "opened_at": ticket.opened_at,
+            "contact_id": ticket.contact_id,
+            "candidates": self._db.json(_encode, ticket.candidates) if ticket.candidates else None,
         }
         self._db.write(_INSERT, values)
         if ticket.comments:
@@ -89,10 +102,18 @@ class TicketTable:
     def detach(self, ticket_id: str, source_id: str) -> None:
         self._db.write(_DETACH, {"ticket": ticket_id, "source": source_id})
 
-    def search(self, *, caller: str | None = None, limit: int = 100) -> list[Ticket]:
+    def belongs_to(self, ticket_id: str, contact_id: str | None, candidates: tuple[str, ...] = ()) -> None:
+        written = self._db.json(_encode, candidates) if candidates else None
+        values = {"key": ticket_id, "contact_id": contact_id, "candidates": written}
+        if not self._db.write(_BELONGS_TO, values):
+            raise _no_ticket(ticket_id)
+
+    def search(
+        self, *, caller: str | None = None, contact: str | None = None, limit: int = 100
+    ) -> list[Ticket]:
         """Newest first."""
-        rows = self._db.rows(_SEARCH[caller is not None], {"caller": caller, "limit": limit})
-        return self._whole(rows)
+        statement = _SEARCH[caller is not None, contact is not None]
+        return self._whole(self._db.rows(statement, {"caller": caller, "contact": contact, "limit": limit}))
 
     def _is_new(self, ticket_id: str, there: Select[Any], source_id: str | None) -> bool:
         # Locked first: of two transactions with the same source, the second must see the first's row.
@@ -168,4 +189,6 @@ def _ticket(row: Row[Any], said: Sequence[Comment], kept: Sequence[TicketFile]) 
         opened_at=row.opened_at,
         comments=tuple(said),
         files=tuple(kept),
+        contact_id=row.contact_id,
+        candidates=_decode(row.candidates) if row.candidates else (),
     )

@@ -14,9 +14,12 @@ from ivr_engine.store.callers import CallerTable
 from ivr_engine.store.calls import CallTable
 from ivr_engine.store.connection import Later, Statements
 from ivr_engine.store.consents import ConsentTable
+from ivr_engine.store.contacts import ContactTable
+from ivr_engine.store.deliveries import DeliveryTable
 from ivr_engine.store.engines import EngineTable
 from ivr_engine.store.events import EventTable
 from ivr_engine.store.failures import STORE_ERRORS, translated
+from ivr_engine.store.leases import LeaseTable
 from ivr_engine.store.messages import MessageTable
 from ivr_engine.store.noted import NOTHING, Noted
 from ivr_engine.store.queues import QueueTable
@@ -37,8 +40,11 @@ class Transaction:
         "callers",
         "calls",
         "consents",
+        "contacts",
+        "deliveries",
         "engines",
         "events",
+        "leases",
         "messages",
         "noted",
         "queues",
@@ -65,6 +71,9 @@ class Transaction:
         self.recordings = RecordingTable(statements)
         self.waits = WaitTable(statements)
         self.queues = QueueTable(statements)
+        self.contacts = ContactTable(statements)
+        self.deliveries = DeliveryTable(statements)
+        self.leases = LeaseTable(statements)
         self.sms_counts = SmsCountTable(statements)
 
 

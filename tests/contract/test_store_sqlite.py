@@ -268,6 +268,22 @@ _QUERIES: dict[str, tuple[Callable[[Tx], object], set[str]]] = {
     "consents of": (lambda tx: tx.consents.search(number="+49"), {"ix_consents_number_at"}),
     "newest event": (lambda tx: tx.events.newest_id(), set()),
     "events of": (lambda tx: tx.events.of_call("c"), {"ix_events_call_id"}),
+    "tickets of a contact": (lambda tx: tx.tickets.search(contact="c"), {"ix_tickets_contact"}),
+    "contacts of": (
+        lambda tx: tx.contacts.with_number("+49"),
+        {"ix_contact_numbers_number_contact_id", "sqlite_autoindex_contacts_1"},
+    ),
+    "contact elsewhere": (
+        lambda tx: tx.contacts.with_external("s", "x"),
+        {"ix_contact_externals_system_external_id", "sqlite_autoindex_contacts_1"},
+    ),
+    "contacts": (lambda tx: tx.contacts.search(), {"ix_contacts_updated_at_id"}),
+    "deliveries due": (
+        lambda tx: tx.deliveries.due("a", NOW, 9),
+        {"ix_crm_deliveries_due", "ix_crm_deliveries_of_call"},
+    ),
+    "dead letters": (lambda tx: tx.deliveries.dead(), {"ix_crm_deliveries_dead"}),
+    "dead letters of": (lambda tx: tx.deliveries.dead("a"), {"ix_crm_deliveries_dead"}),
 }
 
 

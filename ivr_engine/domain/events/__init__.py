@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ivr_engine.domain.events import agents, callbacks, calls, flow, line, messages, recorded, talk
+from ivr_engine.domain.events import agents, callbacks, calls, contacts, flow, line, messages, recorded, talk
 from ivr_engine.domain.events.agents import (
     AgentChanged,
     AgentConnected,
@@ -27,6 +27,7 @@ from ivr_engine.domain.events.calls import (
     CallStarted,
     TicketOpened,
 )
+from ivr_engine.domain.events.contacts import ContactIdentified, ContactUnclear
 from ivr_engine.domain.events.flow import (
     CallTransferred,
     KeyChosen,
@@ -53,6 +54,7 @@ from ivr_engine.domain.events.messages import (
     ConsentAsked,
     ConsentGiven,
     ConsentNotOffered,
+    MediaKept,
     MessageQueued,
     MessageReceived,
     MessageStatusChanged,
@@ -94,6 +96,7 @@ Happening = (
     | talk.Happening
     | callbacks.Happening
     | recorded.Happening
+    | contacts.Happening
 )
 
 
@@ -145,6 +148,8 @@ __all__ = [
     "ConsultAnswered",
     "ConsultEnded",
     "ConsultStarted",
+    "ContactIdentified",
+    "ContactUnclear",
     "Event",
     "Happening",
     "KeyChosen",
@@ -153,6 +158,7 @@ __all__ = [
     "ListeningEnded",
     "ListeningStarted",
     "LookedUp",
+    "MediaKept",
     "MenuGivenUp",
     "MessageQueued",
     "MessageReceived",

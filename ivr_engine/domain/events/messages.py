@@ -46,6 +46,14 @@ class MessageReceived:
     media: int
 
 
+@dataclass(frozen=True, slots=True)
+class MediaKept:
+    """A picture or video that came with a text is stored here."""
+
+    message_id: str
+    media_id: str
+
+
 Happening = (
     ConsentAsked
     | ConsentNotOffered
@@ -54,4 +62,5 @@ Happening = (
     | MessageQueued
     | MessageStatusChanged
     | MessageReceived
+    | MediaKept
 )

@@ -14,7 +14,14 @@ tickets, messages and proofs of consent that came out of it.
 from ivr_engine.store.tables.agents import agents, switches, turns
 from ivr_engine.store.tables.calls import IS_OPEN, callers, calls
 from ivr_engine.store.tables.columns import metadata
-from ivr_engine.store.tables.engine import checks, engines, events, wait_watch
+from ivr_engine.store.tables.crm import (
+    contact_externals,
+    contact_numbers,
+    contacts,
+    crm_cursors,
+    crm_deliveries,
+)
+from ivr_engine.store.tables.engine import checks, engines, events, leases, wait_watch
 from ivr_engine.store.tables.messages import HAS_PENDING_MEDIA, consents, messages, sms_counts
 from ivr_engine.store.tables.recordings import recordings, voicemails
 from ivr_engine.store.tables.tickets import comments, files, tickets
@@ -28,9 +35,15 @@ __all__ = [
     "checks",
     "comments",
     "consents",
+    "contact_externals",
+    "contact_numbers",
+    "contacts",
+    "crm_cursors",
+    "crm_deliveries",
     "engines",
     "events",
     "files",
+    "leases",
     "messages",
     "metadata",
     "recordings",

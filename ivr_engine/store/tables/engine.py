@@ -22,6 +22,15 @@ engines: Final = Table(
 )
 
 
+leases: Final = Table(
+    "leases",
+    metadata,
+    Column("name", Name, primary_key=True, comment="what only one engine may do at a time"),
+    Column("holder", Name, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+)
+
+
 wait_watch: Final = Table(
     "wait_watch",
     metadata,

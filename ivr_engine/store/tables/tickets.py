@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from ivr_engine.store.tables.columns import Name, Serial, UtcDateTime, metadata
+from ivr_engine.store.tables.columns import Name, Serial, UtcDateTime, metadata, where
 
 tickets: Final = Table(
     "tickets",
@@ -26,7 +26,10 @@ tickets: Final = Table(
     Column("agent", Name),
     Column("language", Name, nullable=False),
     Column("opened_at", UtcDateTime, nullable=False),
+    Column("contact_id", Name),
+    Column("candidates", Text, comment="JSON: the contacts of whom one is to be chosen"),
 )
+Index("ix_tickets_contact", tickets.c.contact_id, **where(tickets.c.contact_id.is_not(None)))
 Index(None, tickets.c.caller, tickets.c.opened_at)
 Index(None, tickets.c.opened_at)
 

@@ -252,10 +252,13 @@ def upgrade() -> None:
         sa.Column("agent", _NAME),
         sa.Column("language", _NAME, nullable=False),
         sa.Column("opened_at", _TIME, nullable=False),
+        sa.Column("contact_id", _NAME),
+        sa.Column("candidates", sa.Text(), comment="JSON: the contacts of whom one is to be chosen"),
         sa.PrimaryKeyConstraint("id", name="pk_tickets"),
     )
     op.create_index("ix_tickets_caller_opened_at", "tickets", ["caller", "opened_at"])
     op.create_index("ix_tickets_opened_at", "tickets", ["opened_at"])
+    op.create_index("ix_tickets_contact", "tickets", ["contact_id"], **_where("contact_id IS NOT NULL"))
 
     op.create_table(
         "ticket_comments",
@@ -292,6 +295,89 @@ def upgrade() -> None:
     )
 
     op.create_table(
+        "contacts",
+        sa.Column("id", _NAME, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("language", _NAME, nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("updated_at", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_contacts"),
+    )
+    op.create_index("ix_contacts_updated_at_id", "contacts", ["updated_at", "id"])
+    op.create_table(
+        "contact_numbers",
+        sa.Column("contact_id", _NAME, nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False, comment="the order they were added in"),
+        sa.Column("number", _NAME, nullable=False),
+        sa.PrimaryKeyConstraint("contact_id", "place", name="pk_contact_numbers"),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name="fk_contact_numbers_contact_id", ondelete="CASCADE"
+        ),
+    )
+    op.create_index("ix_contact_numbers_number_contact_id", "contact_numbers", ["number", "contact_id"])
+    op.create_table(
+        "contact_externals",
+        sa.Column("contact_id", _NAME, nullable=False),
+        sa.Column("system", _NAME, nullable=False),
+        sa.Column("external_id", _NAME, nullable=False),
+        sa.PrimaryKeyConstraint("contact_id", "system", name="pk_contact_externals"),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contacts.id"], name="fk_contact_externals_contact_id", ondelete="CASCADE"
+        ),
+    )
+    op.create_index(
+        "ix_contact_externals_system_external_id", "contact_externals", ["system", "external_id"]
+    )
+
+    op.create_table(
+        "crm_cursors",
+        sa.Column("adapter", _NAME, nullable=False),
+        sa.Column(
+            "through",
+            sa.BigInteger(),
+            nullable=False,
+            comment="the last event of which it has been seen to",
+        ),
+        sa.PrimaryKeyConstraint("adapter", name="pk_crm_cursors"),
+    )
+    op.create_table(
+        "crm_deliveries",
+        sa.Column("serial", _SERIAL, nullable=False, comment="the order they happened in"),
+        sa.Column("adapter", _NAME, nullable=False),
+        sa.Column("id", _NAME, nullable=False, comment="the same at every try"),
+        sa.Column("call_id", _NAME, nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", _NAME, nullable=False),
+        sa.Column("subject", _NAME, nullable=False, comment="the message, picture or contact it is about"),
+        sa.Column("at", _TIME, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", _TIME, comment="none: given up"),
+        sa.Column("error", sa.Text()),
+        sa.PrimaryKeyConstraint("serial", name="pk_crm_deliveries"),
+    )
+    waits = _where("next_attempt_at IS NOT NULL")
+    op.create_index(
+        "ix_crm_deliveries_due", "crm_deliveries", ["adapter", "next_attempt_at", "serial"], **waits
+    )
+    op.create_index(
+        "ix_crm_deliveries_of_call", "crm_deliveries", ["adapter", "call_id", "serial"], **waits
+    )
+    op.create_index("ix_crm_deliveries_oldest", "crm_deliveries", ["adapter", "at"], **waits)
+    op.create_index(
+        "ix_crm_deliveries_dead",
+        "crm_deliveries",
+        ["adapter", "serial"],
+        **_where("next_attempt_at IS NULL"),
+    )
+    op.create_table(
+        "leases",
+        sa.Column("name", _NAME, nullable=False, comment="what only one engine may do at a time"),
+        sa.Column("holder", _NAME, nullable=False),
+        sa.Column("until", _TIME, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_leases"),
+    )
+
+    op.create_table(
         "voicemails",
         sa.Column("id", _NAME, nullable=False, comment="the recording's name in the telephone system"),
         sa.Column("engine", _NAME, nullable=False),
@@ -319,6 +405,12 @@ def downgrade() -> None:
     for table in (
         "wait_watch",
         "voicemails",
+        "leases",
+        "crm_deliveries",
+        "crm_cursors",
+        "contact_externals",
+        "contact_numbers",
+        "contacts",
         "ticket_files",
         "ticket_comments",
         "tickets",
