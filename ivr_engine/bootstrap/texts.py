@@ -54,4 +54,4 @@ class Texts:
         return no_handset_router(self.provider.name)
 
     def _rules(self) -> InboundRules:
-        return InboundRules(provider=self.provider.name, country=self._site().country)
+        return InboundRules.of(self.provider.name, self._site())

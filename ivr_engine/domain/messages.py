@@ -6,6 +6,7 @@ itself; so a status only ever moves forward, and a final one stays.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -51,6 +52,24 @@ class MediaStatus(StrEnum):
     REFUSED = "refused"
 
 
+class Purpose(StrEnum):
+    """Why a message of a call exists; others are free to name their own.
+
+    ``wait_time_sms`` allowed by the caller · ``in_call_sms`` sent by the agent who talks to them ·
+    ``closing_sms`` at the end of the call · ``automatic_answer`` to a text after it · from the caller:
+    ``reply`` before the end, or after it when they hung up while waiting · ``late_reply`` after a talk ·
+    ``unsolicited`` of no call.
+    """
+
+    WAIT_TIME_SMS = "wait_time_sms"
+    IN_CALL_SMS = "in_call_sms"
+    CLOSING_SMS = "closing_sms"
+    AUTOMATIC_ANSWER = "automatic_answer"
+    REPLY = "reply"
+    LATE_REPLY = "late_reply"
+    UNSOLICITED = "unsolicited"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
     """A picture or video that came with a message.
@@ -72,7 +91,7 @@ class Media:
 class Message:
     """One SMS or MMS, in or out. Numbers are E.164; times UTC.
 
-    ``purpose`` says why it exists (``wait_time_sms``, ``reply``). ``attempts`` counts requests to the
+    ``purpose`` says why it exists, as in ``Purpose``. ``attempts`` counts requests to the
     provider; ``next_attempt_at`` is when a worker looks at it again (``None``: nothing to do).
     ``error_code`` is the provider's own. ``retry_of``: the message that could not be delivered and is sent
     once more as this one.
@@ -108,6 +127,13 @@ class Message:
             error_code=error_code or self.error_code,
             next_attempt_at=None,
         )
+
+
+def printable(text: str) -> str:
+    """Without control characters and lone surrogates (line breaks and tabs stay): fit for a database,
+    a terminal and a provider."""
+    unified = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c for c in unified if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
 
 
 def once_more(message: Message, after_s: float, *, id: str, now: datetime) -> Message | None:

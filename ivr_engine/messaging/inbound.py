@@ -6,24 +6,32 @@ so that the webhook and the reconciliation, which may both bring the same text, 
 
 from __future__ import annotations
 
-import unicodedata
 import uuid
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import structlog
 
-from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import MessageReceived
-from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, MessageStatus
+from ivr_engine.domain.messages import (
+    Direction,
+    Media,
+    MediaStatus,
+    Message,
+    MessageStatus,
+    printable,
+)
 from ivr_engine.domain.numbers import masked, to_e164
 from ivr_engine.domain.tickets import comment_from
 from ivr_engine.errors import Refused
 from ivr_engine.messaging import settling
+from ivr_engine.messaging.automatic_answer import answer
+from ivr_engine.messaging.belonging import InboundRules, belonging
 from ivr_engine.messaging.metrics import DOUBLED
 from ivr_engine.messaging.outbox import keep, send_once_more
 from ivr_engine.ports import InboundSms, StatusReport, Tx
+
+__all__ = ["InboundRules", "received", "status_reported"]
 
 _log = structlog.get_logger()
 
@@ -33,28 +41,17 @@ MAX_TEXT: Final = 20_000
 """Characters kept of one inbound text; no phone writes that many."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboundRules:
-    """``provider``: whose ids these are. ``country``: where numbers without a country code are from.
-    ``after_hang_up``: how long a text still belongs to a call that has ended."""
-
-    provider: str
-    country: str
-    after_hang_up: timedelta = timedelta(hours=2)
-
-
 def received(tx: Tx, sms: InboundSms, rules: InboundRules, now: datetime) -> Message | None:
     """Store a text from a phone; ``None`` when it is here already.
 
-    It belongs to the open call of that phone that was written to from the number it answers (the call
-    written to last, if there are two), else to one that ended a short while ago, else to no call. A
-    ticket that the call has gets a comment in the same transaction.
+    Whose it is, ``belonging`` says. A ticket that the call has gets a comment in the same transaction, unless
+    its talk is over: such a text can be read with the call, and may get an automatic answer.
     """
     if tx.messages.by_provider_id(rules.provider, sms.provider_id) is not None:
         return None
     sender = _number(sms.sender, rules)
     recipient = _number(sms.recipient, rules)
-    call = _call_of(tx, sender, recipient, rules, now)
+    whose = belonging(tx, sender, recipient, rules, now)
     message = Message(
         id=uuid.uuid4().hex,
         direction=Direction.INBOUND,
@@ -63,19 +60,21 @@ def received(tx: Tx, sms: InboundSms, rules: InboundRules, now: datetime) -> Mes
         text=printable(sms.text)[:MAX_TEXT],
         status=MessageStatus.RECEIVED,
         provider=rules.provider,
-        purpose="reply" if call else "unsolicited",
+        purpose=whose.purpose,
         created_at=now,
         updated_at=now,
         media=tuple(_pending(url, kind) for url, kind in sms.media[:MAX_MEDIA]),
         provider_id=sms.provider_id,
-        call_id=call.id if call else None,
-        ticket_id=call.ticket_id if call else None,
+        call_id=whose.call.id if whose.call else None,
+        ticket_id=whose.ticket_id,
     )
     if not tx.messages.add(message):
         return None
     tx.events.add(now, message.call_id, MessageReceived(message.id, len(message.media)))
     if message.ticket_id is not None:
         tx.tickets.comment(message.ticket_id, comment_from(message))
+    if whose.over is not None and rules.site is not None:
+        answer(tx, whose.over, message, rules.site, now)
     return message
 
 
@@ -94,45 +93,6 @@ def status_reported(tx: Tx, report: StatusReport, provider: str, now: datetime) 
     keep(tx, message, after, now)
     send_once_more(tx, message, after, report.retry_after_s, now)
     return after if after.status is not message.status else None
-
-
-def printable(text: str) -> str:
-    """Without control characters and lone surrogates (line breaks and tabs stay): fit for a database,
-    a terminal and a provider."""
-    unified = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c for c in unified if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
-
-
-def _call(tx: Tx, call_id: str | None) -> Call | None:
-    """``None`` also when it is not kept any more: what came in is stored all the same."""
-    if call_id is None:
-        return None
-    try:
-        return tx.calls.get(call_id)
-    except Refused as refusal:
-        if not refusal.missing:
-            raise
-        return None
-
-
-def _call_of(tx: Tx, phone: str, number: str, rules: InboundRules, now: datetime) -> Call | None:
-    last = tx.messages.last_outbound_to(phone, number)
-    newest = _call(tx, last.call_id) if last else None
-    if newest is None:
-        return None
-    if newest.chapter is not Chapter.ENDED:
-        return newest
-    written_to = [
-        (message.created_at, call.id)
-        for call in tx.calls.search(caller=phone, open_only=True)
-        for message in tx.messages.of_call(call.id)
-        if message.direction is Direction.OUTBOUND and message.sender == number
-    ]
-    if written_to:
-        return tx.calls.get(max(written_to)[1])
-    if newest.ended_at is not None and now - newest.ended_at <= rules.after_hang_up:
-        return newest
-    return None
 
 
 def _reported(tx: Tx, report: StatusReport, provider: str) -> Message | None:

@@ -87,7 +87,7 @@ class Centre:
             company=company,
             store=store,
             clock=self.clock,
-            rules=lambda: InboundRules(provider=company.name, country=site.country),
+            rules=lambda: InboundRules.of(company.name, site),
             stored=self._media.wake,
         )
         self.engine = SimEngine(

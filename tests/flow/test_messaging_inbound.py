@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import MessageReceived
-from ivr_engine.domain.messages import Direction, MediaStatus, Message, MessageStatus, outbound
+from ivr_engine.domain.messages import Direction, MediaStatus, Message, MessageStatus, outbound, printable
 from ivr_engine.domain.tickets import ticket_for
 from ivr_engine.errors import Unreachable
-from ivr_engine.messaging.inbound import InboundRules, printable, received, status_reported
+from ivr_engine.messaging.inbound import InboundRules, received, status_reported
 from ivr_engine.messaging.reconcile import ReconcilePolicy, Reconciliation
 from ivr_engine.ports import InboundSms, StatusReport, Store, Tx
 from ivr_engine.sim import clock
