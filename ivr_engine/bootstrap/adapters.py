@@ -99,7 +99,7 @@ def _twilio(settings: Settings, site: Callable[[], Site], store: Store) -> twili
         found = await store.run(lambda tx: tx.messages.by_provider_id(twilio.NAME, provider_id))
         return found.id if found else None
 
-    return twilio.Twilio(account, numbers=lambda: (site().sms.sender,), owner_of=owner_of)
+    return twilio.Twilio(account, numbers=lambda: site().receiving_numbers(), owner_of=owner_of)
 
 
 def api_token(settings: Settings) -> str:

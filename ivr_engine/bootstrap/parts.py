@@ -22,6 +22,7 @@ from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
 from ivr_engine.lookup.http import HttpLookup
 from ivr_engine.messaging.recordings import RecordingKeeper
+from ivr_engine.messaging.senders import sender_for
 from ivr_engine.messaging.voicemail import VoicemailStorer
 from ivr_engine.messaging.written import delete, keep
 from ivr_engine.observability.lag import LagStore
@@ -105,6 +106,7 @@ class Parts:
             line=self.line,
             new_id=_new_id,
             message_queued=self.texts.outbox.wake,
+            sender_for=sender_for,
             lookup=self.lookup,
             estimates=self.estimates,
         )

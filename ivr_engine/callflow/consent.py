@@ -80,7 +80,7 @@ def _end_of_round(house: House, tx: Tx, call: Call, key: str | None, ids: tuple[
     if outcome is not WaitTimeSmsStatus.ALLOWED:
         tx.events.add(house.clock.now(), call.id, given)
         return call
-    message = _wait_time_sms(house, call, ids[1])
+    message = _wait_time_sms(house, tx, call, ids[1])
     tx.messages.add(message)
     tx.events.add(message.created_at, call.id, given, MessageQueued(message.id))
     return call.at(Chapter.THANKING)
@@ -106,10 +106,10 @@ def _proof(
     )
 
 
-def _wait_time_sms(house: House, call: Call, message_id: str) -> Message:
+def _wait_time_sms(house: House, tx: Tx, call: Call, message_id: str) -> Message:
     return outbound(
         id=message_id,
-        sender=house.site.sms.sender,
+        sender=house.sender(tx, call),
         recipient=call.known_caller,
         text=house.site.sms_text(call.queue, call.language),
         provider=house.site.sms.provider,

@@ -10,7 +10,7 @@ from ivr_engine.callflow.bells import Bells
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.numbers import to_e164
 from ivr_engine.errors import Refused
-from ivr_engine.ports import Clock, Estimates, Line, Lookup, Prompt, Prompts, Store, Telephony
+from ivr_engine.ports import Clock, Estimates, Line, Lookup, Prompt, Prompts, Store, Telephony, Tx
 from ivr_engine.site.flows import Doing, Transfer
 from ivr_engine.site.models import Site
 from ivr_engine.site.now import InForce, SiteNow
@@ -22,8 +22,9 @@ D = TypeVar("D", bound=Doing)
 class House:
     """The parts, wired once by ``bootstrap``.
 
-    ``message_queued`` wakes the outbox; it promises nothing, the row in the store does. ``held`` is the
-    configuration that one step of a call keeps to, whatever comes into force meanwhile.
+    ``message_queued`` wakes the outbox; it promises nothing, the row in the store does. ``sender_for`` is
+    ``messaging.senders.sender_for``. ``held`` is the configuration that one step of a call keeps to, whatever
+    comes into force meanwhile.
     """
 
     in_force: SiteNow
@@ -33,6 +34,7 @@ class House:
     line: Line
     new_id: Callable[[], str]
     message_queued: Callable[[], None]
+    sender_for: Callable[[Tx, Site, str, str], str]
     lookup: Lookup
     estimates: Estimates
     held: InForce | None = None
@@ -56,6 +58,10 @@ class House:
         if call.queue:
             name = self.site.prompt_name(call.queue, name)
         return self.prompts.get(call.language, name)
+
+    def sender(self, tx: Tx, call: Call) -> str:
+        """The number of ours that texts of this call are sent from, to the caller's."""
+        return self.sender_for(tx, self.site, call.queue, call.known_caller)
 
     def music(self, call: Call) -> str:
         """What a caller hears who is kept waiting, also one whose queue the configuration has no more."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ValidationError
 
 from ivr_engine.errors import ConfigError
-from ivr_engine.site import models, schedules, values
+from ivr_engine.site import models, schedules, sms_numbers, values
 from ivr_engine.site.tree import Node, shown
 
 _PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
@@ -40,6 +40,10 @@ _PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
     values.PREFIX_PATTERN: ("is not the beginning of an international number", "write it like +49"),
     values.HEADER_PATTERN: ("is not the name of a header of ours", "write it like X-IVR-Access"),
     values.TRUNK_PATTERN: ("is not the name of an endpoint", "name one of pjsip.conf"),
+    sms_numbers.SENDER_PATTERN: (
+        "is nothing that texts can be sent from",
+        "write a number like +4915112345678, the digits of a short code, or a name of at most 11 letters",
+    ),
     values.URL_PATTERN: (
         "is not an address that can be asked",
         "write it like https://crm.example.org/caller; what is asked goes into 'parameters'",

@@ -21,6 +21,7 @@ from ivr_engine.domain.leaving import Limits as LeaveLimits
 from ivr_engine.domain.overload import Limits
 from ivr_engine.domain.routing import OverflowStep, Profile, QueueRules, Strategy
 from ivr_engine.domain.schedules import opening
+from ivr_engine.domain.sms_numbers import usual_rate
 from ivr_engine.errors import QueueRemoved
 from ivr_engine.site.flows import Flow, Node
 from ivr_engine.site.in_call_sms import InCallSms
@@ -36,6 +37,7 @@ from ivr_engine.site.lines import (
 )
 from ivr_engine.site.over_capacity import OverCapacity
 from ivr_engine.site.schedules import ScheduleSettings
+from ivr_engine.site.sms_numbers import SmsNumber, SmsSender, receiving
 from ivr_engine.site.staff import AgentSettings, Blending, Team
 from ivr_engine.site.values import (
     E164,
@@ -131,6 +133,8 @@ class Queue(Settings):
     """``required``: the wrap-up ends before its time only with a reason."""
     in_call_sms: bool = True
     """Texts in its calls, also while callers wait."""
+    sms_numbers: tuple[SmsSender, ...] = ()
+    """Its own of `sms_numbers`, the preferred first; none, or none verified: `sms.sender`."""
     wait_time_sms: QueueWaitTimeSms = QueueWaitTimeSms()
     schedule: Name | None = None
     """When callers are let in; not given: always."""
@@ -217,6 +221,8 @@ class Site(Settings):
     in_call_sms: InCallSms = InCallSms()
     wait_time_sms: WaitTimeSms
     sms: SmsSettings
+    sms_numbers: dict[SmsSender, SmsNumber] = Field(default_factory=dict)
+    """What texts are sent from and come to, beside `sms.sender`."""
     numbers: dict[Dialled, Number]
     queues: dict[Name, Queue]
     transfers: Transfers | None = None
@@ -386,6 +392,15 @@ class Site(Settings):
     def prompt_name(self, queue: str, name: str) -> str:
         """The prompt that ``queue`` plays where others play ``name``."""
         return self.queue(queue).prompts.get(name, name)
+
+    def rate_of(self, sender: str) -> float:
+        """Parts a second that may be sent from ``sender``; also of one the site does not list (any more)."""
+        own = self.sms_numbers.get(sender)
+        return (own and own.rate) or usual_rate(sender)
+
+    def receiving_numbers(self) -> tuple[str, ...]:
+        """Ours that a text can come to."""
+        return tuple(dict.fromkeys((self.sms.sender, *receiving(self.sms_numbers))))
 
     def queues_of(self) -> dict[str, frozenset[str]]:
         """The queues each agent serves, by agent name."""

@@ -1,0 +1,62 @@
+"""Which number writes to a contact, and how fast each kind may."""
+
+from __future__ import annotations
+
+import pytest
+
+from ivr_engine.domain.sms_numbers import Kind, Sender, choose, kind_of, usual_rate
+
+BERLIN = Sender("+4930123456", "DE")
+MOBILE = Sender("+4915735990001", "DE")
+VIENNA = Sender("+4319971234", "AT")
+BOSTON = Sender("+16175551212", "US")
+SHORT = Sender("72000", "DE")
+NAME = Sender("EXAMPLE", None)
+GLOBAL = "+4930999999"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "rate"),
+    [
+        ("+4915735990001", Kind.LONG_CODE, 10.0),
+        ("+16175551212", Kind.LONG_CODE, 1.0),
+        ("+18005551234", Kind.TOLL_FREE, 3.0),
+        ("72000", Kind.SHORT_CODE, 100.0),
+        ("Example 1", Kind.ALPHANUMERIC, 10.0),
+    ],
+)
+def test_the_kind_follows_from_how_it_is_written(number: str, kind: Kind, rate: float) -> None:
+    assert (kind_of(number), usual_rate(number)) == (kind, rate)
+
+
+def test_the_contact_knows_the_number_that_wrote_before() -> None:
+    assert choose([BERLIN, MOBILE], "DE", MOBILE.number, GLOBAL) == MOBILE.number
+
+
+def test_the_number_that_wrote_before_serves_the_queue_no_more() -> None:
+    assert choose([BERLIN], "DE", MOBILE.number, GLOBAL) == BERLIN.number
+
+
+def test_one_of_the_contact_s_country_comes_first() -> None:
+    assert choose([BERLIN, VIENNA], "AT", None, GLOBAL) == VIENNA.number
+
+
+def test_else_the_queue_s_first() -> None:
+    assert choose([BERLIN, VIENNA], "CH", None, GLOBAL) == BERLIN.number
+    assert choose([BERLIN, VIENNA], None, None, GLOBAL) == BERLIN.number
+
+
+def test_else_the_number_for_all_queues() -> None:
+    assert choose([], "DE", MOBILE.number, GLOBAL) == GLOBAL
+
+
+def test_a_short_code_works_in_its_country_alone() -> None:
+    assert choose([SHORT], "DE", None, GLOBAL) == SHORT.number
+    assert choose([SHORT], "AT", SHORT.number, GLOBAL) == GLOBAL
+    assert choose([SHORT], None, None, GLOBAL) == GLOBAL
+
+
+def test_a_name_is_not_taken_everywhere() -> None:
+    assert choose([NAME], "AT", None, GLOBAL) == NAME.number
+    assert choose([NAME, BOSTON], "US", None, GLOBAL) == BOSTON.number
+    assert choose([Sender("EXAMPLE", "GB")], "DE", None, GLOBAL) == GLOBAL
