@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
 
 from ivr_engine.errors import ConfigError
-from ivr_engine.site import audio, capacity_references, in_call_references
+from ivr_engine.site import audio, capacity_references, in_call_references, wait_time_sms_references
 from ivr_engine.site.explain import nearest
 from ivr_engine.site.flow_references import queues_reached, unreachable, ways_in
 from ivr_engine.site.flows import Flow
@@ -20,16 +19,8 @@ from ivr_engine.site.line_references import doubtful
 from ivr_engine.site.loader import Reading, read_site
 from ivr_engine.site.models import Site
 from ivr_engine.site.references import sms_texts
-from ivr_engine.site.texts import Line, consent_prompts, names_key, read_texts, unused_recordings
+from ivr_engine.site.texts import Line, names_key, read_texts, unused_recordings
 from ivr_engine.site.tree import Node, shown
-
-_WITHDRAWAL: Final = {
-    "en": ("withdraw", "stop", "opt out", "revoke"),
-    "de": ("widerruf", "stopp", "stop", "abmeld"),
-    "it": ("revoca", "stop", "annulla"),
-    "es": ("revoca", "stop", "baja"),
-    "fr": ("retirer", "stop", "rétract", "désabonn"),
-}
 
 
 class Severity(StrEnum):
@@ -71,14 +62,15 @@ def check(
     if reading.site is not None:
         lines, wrong = read_texts(reading.site, prompts)
         errors += [*wrong, *_recordings(lines), *_music(reading, music_classes)]
-        warnings += [*_sms(reading.site, reading.tree), *_countries(reading.site, reading.tree)]
+        warnings += _sms(reading.site, reading.tree)
+        warnings += wait_time_sms_references.doubtful(reading.site, reading.tree, lines)
         # A queue that is misspelt where it is used is not unused as well.
         warnings += [] if reading.errors else _queues(reading.site, reading.tree)
         warnings += [] if reading.errors else _flows(reading.site, reading.tree, lines)
         warnings += [] if reading.errors else doubtful(reading.site, reading.tree)
         warnings += [] if reading.errors else capacity_references.doubtful(reading.site, reading.tree, lines)
         warnings += [] if reading.errors else in_call_references.doubtful(reading.site, reading.tree)
-        warnings += [*_withdrawal(reading.site, lines), *_unused(lines, prompts)]
+        warnings += _unused(lines, prompts)
         warnings += provider(reading.site.sms.provider) if provider else ()
     found = [_problem(Severity.ERROR, e) for e in errors] + [_problem(Severity.WARNING, w) for w in warnings]
     return sorted(found, key=lambda problem: (problem.file, problem.line or 0))
@@ -118,13 +110,6 @@ def _sms(site: Site, tree: Node) -> Iterator[ConfigError]:
             yield ConfigError(file, line, f"'{where}' does not name the brand", "begin it with '{brand}: '")
         if cost := in_call_references.costs(where, text):
             yield ConfigError(file, line, *cost)
-
-
-def _countries(site: Site, tree: Node) -> Iterator[ConfigError]:
-    if site.wait_time_sms.non_domestic and not site.wait_time_sms.countries:
-        file, line = tree.at(("wait_time_sms", "non_domestic"))
-        what = "numbers of other countries may be sent to, but no country is listed"
-        yield ConfigError(file, line, what, "list them: 'countries: [AT, CH]'")
 
 
 def _queues(site: Site, tree: Node) -> Iterator[ConfigError]:
@@ -178,20 +163,6 @@ def _unspoken_keys(flow: Flow, lines: list[Line]) -> Iterator[ConfigError]:
             if not names_key(line.text, line.language, key):
                 what = f"'{line.name}' does not name the key {key}, which leads on from there"
                 yield ConfigError(line.file, line.line, what, f"say what {key} is for, or take the key away")
-
-
-def _withdrawal(site: Site, lines: list[Line]) -> Iterator[ConfigError]:
-    names = consent_prompts(site)
-    for line in lines:
-        words = _WITHDRAWAL.get(line.language[:2], ())
-        if (
-            line.text
-            and line.name in names
-            and words
-            and not any(word in line.text.lower() for word in words)
-        ):
-            what = f"'{line.name}' does not say how to withdraw later"
-            yield ConfigError(line.file, line.line, what, f"add a sentence with '{words[1]}'")
 
 
 def _unused(lines: list[Line], prompts: Path) -> Iterator[ConfigError]:

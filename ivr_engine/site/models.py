@@ -52,37 +52,12 @@ from ivr_engine.site.values import (
     PromptName,
     Seconds,
     Settings,
-    SmsText,
     Trunk,
 )
+from ivr_engine.site.wait_time_sms import AbandonedTickets, Abuse, QueueWaitTimeSms, WaitTimeSms, offer_rules
 
 POSITIONS: Final = 20
 """Places in line that have a sentence of their own; behind them ``position.more`` is said."""
-
-
-class WaitTimeSms(Settings):
-    """Section 3 of the product: SMS offered to a caller who waits."""
-
-    enabled: bool = True
-    maximum_plays: Annotated[int, Field(ge=1, le=100)] | None = None
-    wait_minimum: Seconds | None = None
-    """Offered to those whose wait, as estimated, is likely longer than so many seconds; not given: to all."""
-    wait_maximum: Seconds | None = None
-    """Offered to those whose wait, as estimated, is likely no longer; not given: to all."""
-    non_domestic: bool = False
-    countries: frozenset[Country] = frozenset()
-    text: dict[Language, SmsText]
-    """The SMS, per language."""
-
-
-class QueueWaitTimeSms(Settings):
-    """What one queue sets differently."""
-
-    enabled: bool = True
-    requires_over_capacity: bool = True
-    wait_minimum: Seconds | None = None
-    wait_maximum: Seconds | None = None
-    text: dict[Language, SmsText] = Field(default_factory=dict)
 
 
 class QueueRecording(Settings):
@@ -136,6 +111,8 @@ class Queue(Settings):
     sms_numbers: tuple[SmsSender, ...] = ()
     """Its own of `sms_numbers`, the preferred first; none, or none verified: `sms.sender`."""
     wait_time_sms: QueueWaitTimeSms = QueueWaitTimeSms()
+    abandoned_tickets: AbandonedTickets | None = None
+    """Not given: as for all."""
     schedule: Name | None = None
     """When callers are let in; not given: always."""
     closed_prompt: PromptName = "closed"
@@ -220,6 +197,10 @@ class Site(Settings):
     """Seconds from the end of one round of announcements to the next: the universal interval."""
     in_call_sms: InCallSms = InCallSms()
     wait_time_sms: WaitTimeSms
+    abuse: Abuse = Abuse()
+    abandoned_tickets: AbandonedTickets = "only_with_sms"
+    """Of calls that end in a queue without an agent: a ticket ``always``, ``never``, or ``only_with_sms``,
+    when the caller wrote or sent pictures."""
     sms: SmsSettings
     sms_numbers: dict[SmsSender, SmsNumber] = Field(default_factory=dict)
     """What texts are sent from and come to, beside `sms.sender`."""
@@ -271,22 +252,18 @@ class Site(Settings):
         In-call SMS must be on too, each globally and for the queue.
         """
         own = self.queue(queue)
-        switches = (
-            self.in_call_sms.enabled,
-            own.in_call_sms,
-            self.wait_time_sms.enabled,
-            own.wait_time_sms.enabled,
-        )
-        return OfferRules(
-            enabled=all(switches),
-            requires_over_capacity=own.wait_time_sms.requires_over_capacity,
-            maximum_plays=self.wait_time_sms.maximum_plays,
-            minimum_wait_s=_first_given(own.wait_time_sms.wait_minimum, self.wait_time_sms.wait_minimum),
-            maximum_wait_s=_first_given(own.wait_time_sms.wait_maximum, self.wait_time_sms.wait_maximum),
+        return offer_rules(
+            self.wait_time_sms,
+            own.wait_time_sms,
+            in_call=self.in_call_sms.enabled and own.in_call_sms,
             home_country=self.country,
-            non_domestic=self.wait_time_sms.non_domestic,
-            countries=self.wait_time_sms.countries,
+            blocked=self.abuse.blocked,
         )
+
+    def abandoned_tickets_of(self, queue: str) -> AbandonedTickets:
+        """Also for a queue not known any more."""
+        own = self.queues[queue].abandoned_tickets if queue in self.queues else None
+        return own or self.abandoned_tickets
 
     def announcements(self, queue: str) -> AnnouncementRules:
         """What is said to those who wait in ``queue``."""
@@ -412,7 +389,3 @@ def _rules(queue: Queue) -> QueueRules:
         OverflowStep(after_s=step.after, queues=step.queues, skills=step.skills) for step in queue.overflow
     )
     return QueueRules(strategy=queue.strategy, skills=queue.skills, overflow=tuple(steps))
-
-
-def _first_given(own: float | None, general: float | None) -> float | None:
-    return general if own is None else own

@@ -93,10 +93,9 @@ def _languages(site: Site, tree: Node) -> Iterator[ConfigError]:
 
 def _countries(site: Site, tree: Node) -> Iterator[ConfigError]:
     places = [(tree.at(("country",)), site.country)]
-    places += [
-        (tree.item(("wait_time_sms", "countries"), code), code)
-        for code in sorted(site.wait_time_sms.countries)
-    ]
+    of_queues = {("queues", name, "wait_time_sms"): q.wait_time_sms for name, q in site.queues.items()}
+    for path, sms in {("wait_time_sms",): site.wait_time_sms, **of_queues}.items():
+        places += [(tree.item((*path, "countries"), code), code) for code in sorted(sms.countries or ())]
     for (file, line), code in places:
         if not is_country(code):
             remedy = "write its two letters as in ISO 3166: DE, AT, US, GB"
