@@ -26,7 +26,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from ivr_engine.callflow import agent, party
+from ivr_engine.callflow import agent, in_call_sms, party
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.journey import journey
 from ivr_engine.domain.calls import Call, EndReason
@@ -217,6 +217,7 @@ def _end(house: House, call_id: str, reason: EndReason, only_of: str | None = No
         current = before.ended(reason, now)
         tx.calls.save(current)
         tx.events.add(now, call_id, CallFinished(reason))
+        in_call_sms.close_session(house, tx, current)
         agent.release(house, tx, before)
         return current
 

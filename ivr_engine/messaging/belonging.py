@@ -10,6 +10,7 @@ from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.in_call_sms import had_session
 from ivr_engine.domain.messages import Direction, Purpose
 from ivr_engine.errors import Refused
+from ivr_engine.messaging.senders import sender_for
 from ivr_engine.ports import Tx
 from ivr_engine.site.models import Site
 
@@ -83,9 +84,9 @@ def _open_call(tx: Tx, phone: str, number: str, rules: InboundRules) -> Call | N
     ]
     if written_to:
         return tx.calls.get(max(written_to)[1])
-    if rules.site is not None and number == rules.site.sms.sender:
-        return next(iter(calls), None)
-    return None
+    site = rules.site
+    ours = (call for call in calls if site and sender_for(tx, site, call.queue, phone) == number)
+    return next(ours, None)
 
 
 def _call(tx: Tx, call_id: str | None) -> Call | None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from ivr_engine.domain.events import agents, callbacks, calls, contacts, flow, line, messages, recorded, talk
+from ivr_engine.domain.events import (
+    agents,
+    callbacks,
+    calls,
+    contacts,
+    flow,
+    in_call_sms,
+    line,
+    messages,
+    recorded,
+    talk,
+)
 from ivr_engine.domain.events.agents import (
     AgentChanged,
     AgentConnected,
@@ -41,6 +52,7 @@ from ivr_engine.domain.events.flow import (
     TransferRefused,
     TransferStarted,
 )
+from ivr_engine.domain.events.in_call_sms import InCallSmsSent
 from ivr_engine.domain.events.line import (
     LineLeft,
     OverCapacity,
@@ -97,6 +109,7 @@ Happening = (
     | callbacks.Happening
     | recorded.Happening
     | contacts.Happening
+    | in_call_sms.Happening
 )
 
 
@@ -152,6 +165,7 @@ __all__ = [
     "ContactUnclear",
     "Event",
     "Happening",
+    "InCallSmsSent",
     "KeyChosen",
     "LanguageChosen",
     "LineLeft",

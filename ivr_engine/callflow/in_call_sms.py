@@ -1,0 +1,194 @@
+"""Texts that agents send to the caller they talk to, and the one that ends it all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ivr_engine.callflow.house import House
+from ivr_engine.domain.calls import Call
+from ivr_engine.domain.consent import Consent, NotOffered, OfferRules, why_not_offered
+from ivr_engine.domain.events import InCallSmsSent, MessageQueued
+from ivr_engine.domain.in_call_sms import exchanged, had_session, in_words, own_text
+from ivr_engine.domain.messages import Message, Purpose, outbound
+from ivr_engine.domain.numbers import receiver
+from ivr_engine.domain.tickets import comment_from
+from ivr_engine.errors import Refused
+from ivr_engine.ports import Tx
+from ivr_engine.site.models import Site
+
+
+@dataclass(frozen=True, slots=True)
+class FromPreset:
+    """``language``: not the caller's."""
+
+    name: str
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnText:
+    """As somebody wrote it."""
+
+    text: str
+
+
+Content = FromPreset | OwnText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedPreset:
+    """``text``: as it would be sent."""
+
+    name: str
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What the agent of a call can send now. ``why_not``: nothing, and why."""
+
+    why_not: str | None
+    language: str
+    presets: tuple[OfferedPreset, ...]
+    own_text: bool
+    media: bool
+
+
+class InCallSmsCommands:
+    """``Refused``, with the reason, when the caller cannot be sent that now; ``Refused(missing)``: no such
+    call or preset."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def send(self, call_id: str, content: Content, agent: str | None = None) -> Message:
+        """Put a text to the caller into the outbox, and on the ticket. ``agent`` must be one who talks to
+        the caller; not given: the agent of the call."""
+        message_id = self._house.new_id()
+
+        def write(tx: Tx) -> Message:
+            call = tx.calls.get(call_id)
+            call.talking()
+            by = _of_the_call(call, agent)
+            why = _why_not(self._house.site, call)
+            if why is not None:
+                raise Refused(in_words(why))
+            text, preset = _worded(self._house.site, call, content)
+            message = _message(self._house, tx, call, text, Purpose.IN_CALL_SMS, message_id)
+            message = replace(message, ticket_id=call.ticket_id)
+            tx.messages.add(message)
+            now = self._house.clock.now()
+            tx.events.add(now, call.id, MessageQueued(message.id), InCallSmsSent(message.id, by, preset))
+            if call.ticket_id is not None:
+                tx.tickets.comment(call.ticket_id, replace(comment_from(message), author=by))
+            return message
+
+        message = await self._house.store.run(write)
+        self._house.message_queued()
+        return message
+
+    async def choice(self, call_id: str, language: str | None = None) -> Choice:
+        """In ``language``; not given: the caller's."""
+        site = self._house.site
+
+        def read(tx: Tx) -> Choice:
+            call = tx.calls.get(call_id)
+            spoken = _language(site, call, language)
+            return Choice(
+                why_not=_why_nothing(site, call),
+                language=spoken,
+                presets=tuple(
+                    OfferedPreset(name=name, label=preset.label, text=site.worded(preset.text, spoken))
+                    for name, preset in site.in_call_sms.presets.items()
+                ),
+                own_text=not site.in_call_sms.presets_only,
+                media=site.in_call_sms.media,
+            )
+
+        return await self._house.store.run(read)
+
+
+def close_session(house: House, tx: Tx, ended: Call) -> None:
+    """The closing SMS, in the transaction that ends the call; named after it, so there is never a second.
+
+    To a caller who was talked to, when texts went either way, and the caller may still be written to.
+    """
+    texts = house.site.in_call_sms.closing
+    if not texts or not had_session(ended) or not exchanged(tx.messages.of_call(ended.id)):
+        return
+    if _why_not(house.site, ended) is not None:
+        return
+    text = house.site.worded(texts, ended.language)
+    message = _message(house, tx, ended, text, Purpose.CLOSING_SMS, f"closing-{ended.id}")
+    tx.messages.add(message)
+    tx.events.add(house.clock.now(), ended.id, MessageQueued(message.id))
+    if ended.ticket_id is not None:
+        tx.tickets.comment(ended.ticket_id, comment_from(message))
+
+
+def _of_the_call(call: Call, agent: str | None) -> str:
+    if agent is None:
+        return call.offer.agent
+    if agent not in call.heard_by_caller:
+        raise Refused(f"{agent} does not talk to this caller: {', '.join(call.heard_by_caller)} may write")
+    return agent
+
+
+def _rules(site: Site, queue: str) -> OfferRules:
+    settings, own = site.in_call_sms, site.queues.get(queue)
+    return OfferRules(
+        enabled=settings.enabled and (own is None or own.in_call_sms),
+        requires_over_capacity=False,
+        home_country=site.country,
+        non_domestic=settings.non_domestic,
+        countries=settings.countries,
+    )
+
+
+def _why_not(site: Site, call: Call) -> NotOffered | None:
+    """The same that keeps a waiting caller from being offered a text, where it is about the number."""
+    rules, whom = _rules(site, call.queue), receiver(call.caller)
+    return why_not_offered(Consent(), rules, whom, was_over_capacity=False)
+
+
+def _why_nothing(site: Site, call: Call) -> str | None:
+    try:
+        call.talking()
+    except Refused as refusal:
+        return refusal.reason
+    why = _why_not(site, call)
+    return None if why is None else in_words(why)
+
+
+def _language(site: Site, call: Call, asked: str | None) -> str:
+    if asked is not None and asked not in site.languages:
+        raise Refused(f"the site has no language {asked!r}: it has {', '.join(site.languages)}", missing=True)
+    return asked or call.language
+
+
+def _worded(site: Site, call: Call, content: Content) -> tuple[str, str | None]:
+    """The text as it is sent, and the name of the preset."""
+    settings = site.in_call_sms
+    if isinstance(content, FromPreset):
+        preset = settings.presets.get(content.name)
+        if preset is None:
+            known = ", ".join(sorted(settings.presets)) or "none"
+            raise Refused(f"no preset {content.name!r}: the site has {known}", missing=True)
+        return site.worded(preset.text, _language(site, call, content.language)), content.name
+    if settings.presets_only:
+        raise Refused("only presets may be sent: see 'in_call_sms.presets_only'")
+    return own_text(content.text), None
+
+
+def _message(house: House, tx: Tx, call: Call, text: str, purpose: Purpose, message_id: str) -> Message:
+    return outbound(
+        id=message_id,
+        sender=house.sender(tx, call),
+        recipient=call.known_caller,
+        text=text,
+        provider=house.site.sms.provider,
+        purpose=purpose,
+        call_id=call.id,
+        now=house.clock.now(),
+    )

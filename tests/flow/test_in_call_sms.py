@@ -1,0 +1,352 @@
+"""Texts between an agent and the caller on the line, and the closing SMS."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from ivr_engine.callflow.commands import ToNumber, ToQueue
+from ivr_engine.callflow.in_call_sms import Content, FromPreset, InCallSmsCommands, OwnText
+from ivr_engine.domain.calls import Chapter
+from ivr_engine.domain.events import InCallSmsSent, MessageQueued, MessageReceived
+from ivr_engine.domain.messages import Direction, Message, MessageStatus, Purpose
+from ivr_engine.errors import Refused
+from ivr_engine.messaging.inbound import InboundRules, received
+from ivr_engine.ports import InboundSms
+from ivr_engine.sim.people import answers
+from tests.flow.centre import MOBILE, Centre, contact_centre, virtual
+from tests.flow.test_in_call import NUMBER, SITE, Stand, talking
+from tests.flow.test_resume import restart
+
+SENDER = "+4930123456"
+IN_CALL: dict[str, Any] = {
+    "presets": {
+        "photo": {
+            "label": "Ask for a photo",
+            "text": {"en": "{brand}: A photo, please", "de": "{brand}: Bitte ein Foto"},
+        },
+        "site": {"label": "Website", "text": {"en": "{brand}: https://example.com/help"}},
+    },
+    "closing": {"en": "{brand}: The call is over", "de": "{brand}: Ende"},
+}
+PHOTO = FromPreset("photo")
+
+
+@dataclass
+class Desk:
+    """Anna's, who talks to a caller."""
+
+    stand: Stand
+
+    @property
+    def sms(self) -> InCallSmsCommands:
+        return InCallSmsCommands(self.stand.engine.house)
+
+    @property
+    def centre(self) -> Centre:
+        return self.stand.centre
+
+    async def send(self, content: Content, agent: str | None = None) -> Message:
+        return await self.sms.send((await self.stand.row()).id, content, agent)
+
+    async def refused(self, content: Content, agent: str | None = None) -> str:
+        before = await self.messages()
+        with pytest.raises(Refused) as refusal:
+            await self.send(content, agent)
+        assert await self.messages() == before
+        return refusal.value.reason
+
+    async def messages(self) -> list[Message]:
+        return await self.centre.messages(self.stand.caller)
+
+    async def texts(self) -> list[str]:
+        return [message.text for message in await self.messages()]
+
+    async def comments(self) -> list[tuple[str, str]]:
+        [ticket] = await self.centre.tickets()
+        return [(comment.author, comment.text) for comment in ticket.comments]
+
+    async def comes_in(self, text: str, media: tuple[tuple[str, str], ...] = ()) -> Message | None:
+        rules = InboundRules.of("simulator", self.centre.site)
+        sms = InboundSms(self.centre.new_id(), MOBILE, SENDER, text, media)
+        now = self.centre.clock.now()
+        return await self.centre.store.run(lambda tx: received(tx, sms, rules, now))
+
+    async def hang_up(self) -> None:
+        self.stand.caller.hang_up()
+        await asyncio.sleep(1.0)
+
+
+@asynccontextmanager
+async def desk(in_call: dict[str, Any] | None = None, **changes: Any) -> AsyncGenerator[Desk]:
+    settings = IN_CALL | (in_call or {})
+    async with talking(in_call_sms=settings, **changes) as stand:
+        yield Desk(stand)
+
+
+# ── what the agent sends ─────────────────────────────────────────────────────────────────────────
+
+
+@virtual
+async def test_a_preset_goes_to_the_caller_to_the_ticket_and_into_the_record() -> None:
+    async with desk() as anna:
+        message = await anna.send(PHOTO)
+        assert (message.sender, message.recipient, message.status) == (SENDER, MOBILE, MessageStatus.QUEUED)
+        assert (message.text, message.purpose) == ("Example: A photo, please", Purpose.IN_CALL_SMS)
+        row = await anna.stand.row()
+        assert (message.call_id, message.ticket_id) == (row.id, row.ticket_id)
+        assert await anna.comments() == [("anna", "Example: A photo, please")]
+        happened = await anna.centre.happened(anna.stand.caller)
+        assert MessageQueued(message.id) in happened
+        assert InCallSmsSent(message.id, "anna", "photo") in happened
+
+
+@virtual
+async def test_the_preset_is_in_the_callers_language_or_in_another_that_the_agent_chooses() -> None:
+    numbers = {"700": {"queue": "support", "language": "de"}}
+    async with desk(numbers=numbers) as anna:
+        await anna.send(PHOTO)
+        await anna.send(FromPreset("photo", "en"))
+        await anna.send(FromPreset("site"))  # has no German text
+        assert await anna.texts() == [
+            "Example: Bitte ein Foto",
+            "Example: A photo, please",
+            "Example: https://example.com/help",
+        ]
+        assert "no language 'fr'" in await anna.refused(FromPreset("photo", "fr"))
+        assert "the site has photo, site" in await anna.refused(FromPreset("phot"))
+
+
+@virtual
+async def test_own_words_with_links_to_918_characters_and_not_one_more() -> None:
+    async with desk() as anna:
+        await anna.send(OwnText(" See https://example.com/a?b=c\r\nand call back \x00"))
+        await anna.send(OwnText("x" * 918))
+        assert await anna.texts() == ["See https://example.com/a?b=c\nand call back", "x" * 918]
+        assert await anna.refused(OwnText("x" * 919)) == (
+            "the text has 919 characters, at most 918 are sent: leave 1 out"
+        )
+        assert await anna.refused(OwnText(" \n\x00")) == "the text is empty"
+        happened = await anna.centre.happened(anna.stand.caller)
+        assert [e.preset for e in happened if isinstance(e, InCallSmsSent)] == [None, None]
+
+
+@virtual
+async def test_with_presets_only_no_own_words() -> None:
+    async with desk({"presets_only": True}) as anna:
+        assert "only presets may be sent" in await anna.refused(OwnText("Hello"))
+        await anna.send(PHOTO)
+        choice = await anna.sms.choice((await anna.stand.row()).id)
+        assert not choice.own_text
+
+
+@virtual
+async def test_the_agent_is_shown_what_can_be_sent() -> None:
+    async with desk() as anna:
+        call_id = (await anna.stand.row()).id
+        choice = await anna.sms.choice(call_id)
+        assert (choice.why_not, choice.language, choice.own_text, choice.media) == (None, "en", True, False)
+        assert [(p.name, p.label, p.text) for p in choice.presets] == [
+            ("photo", "Ask for a photo", "Example: A photo, please"),
+            ("site", "Website", "Example: https://example.com/help"),
+        ]
+        in_german = await anna.sms.choice(call_id, "de")
+        assert in_german.presets[0].text == "Example: Bitte ein Foto"
+        await anna.hang_up()
+        assert "ended" in ((await anna.sms.choice(call_id)).why_not or "")
+
+
+# ── who may, and to whom ─────────────────────────────────────────────────────────────────────────
+
+
+@virtual
+async def test_only_who_talks_to_the_caller_may_write() -> None:
+    async with desk() as anna:
+        assert (await anna.send(PHOTO, "anna")).id
+        assert await anna.refused(PHOTO, "ben") == "ben does not talk to this caller: anna may write"
+
+
+@virtual
+async def test_only_while_agent_and_caller_are_connected() -> None:
+    async with desk() as anna:
+        row = await anna.stand.row()
+        await anna.stand.now(anna.stand.do.hold)
+        await anna.send(PHOTO)  # the caller waits for what the agent is looking up
+        await anna.hang_up()
+        assert "is ended: no agent talks to the caller" in await anna.refused(PHOTO)
+        with pytest.raises(Refused):
+            await anna.sms.send("no such call", PHOTO)
+        for chapter in set(Chapter) - {Chapter.TALKING}:
+            await anna.centre.store.run(
+                lambda tx, chapter=chapter: tx.calls.save(replace(tx.calls.get(row.id), chapter=chapter))
+            )
+            await anna.refused(PHOTO)
+
+
+@pytest.mark.parametrize(
+    ("caller", "in_call", "why"),
+    [
+        ("anonymous", {}, "the caller's number is hidden"),
+        ("+49301234567", {}, "landline"),
+        ("4711", {}, "not one that exists"),
+        ("+436641234567", {}, "numbers of that country"),
+        ("+436641234567", {"non_domestic": True}, "numbers of that country"),
+        ("+436641234567", {"non_domestic": True, "countries": ["CH"]}, "numbers of that country"),
+        (MOBILE, {"enabled": False}, "switched off"),
+    ],
+)
+def test_numbers_that_get_no_sms(caller: str, in_call: dict[str, Any], why: str) -> None:
+    @virtual
+    async def story() -> None:
+        async with contact_centre(**SITE, in_call_sms=IN_CALL | in_call) as centre:
+            engine = centre.engine()
+            centre.phone("anna", answers(1.0))
+            await engine.desk.sign_in("anna")
+            phone = await centre.call(caller=caller)
+            await phone.hears_prompt("agent")
+            await asyncio.sleep(0.5)
+            commands, call_id = InCallSmsCommands(engine.house), (await centre.row(phone)).id
+            with pytest.raises(Refused, match=why):
+                await commands.send(call_id, PHOTO)
+            assert why in ((await commands.choice(call_id)).why_not or "")
+            assert not await centre.messages(phone)
+
+    story()
+
+
+@virtual
+async def test_another_country_that_is_listed_gets_it_whatever_the_wait_time_sms_says() -> None:
+    in_call = IN_CALL | {"non_domestic": True, "countries": ["AT"]}
+    async with contact_centre(**SITE, in_call_sms=in_call) as centre:
+        engine = centre.engine()
+        centre.phone("anna", answers(1.0))
+        await engine.desk.sign_in("anna")
+        phone = await centre.call(caller="+436641234567")
+        await phone.hears_prompt("agent")
+        await asyncio.sleep(0.5)
+        message = await InCallSmsCommands(engine.house).send((await centre.row(phone)).id, PHOTO)
+        assert message.recipient == "+436641234567"
+
+
+@virtual
+async def test_switched_off_for_the_queue() -> None:
+    queues = SITE["queues"] | {"support": SITE["queues"]["support"] | {"in_call_sms": False}}
+    async with desk(queues=queues) as anna:
+        assert "switched off" in await anna.refused(PHOTO)
+        await anna.hang_up()
+        assert not await anna.messages()
+
+
+@virtual
+async def test_when_the_caller_is_handed_on_the_next_agent_writes() -> None:
+    async with desk() as anna:
+        await anna.send(PHOTO)
+        await anna.stand.now(anna.stand.do.transfer, ToQueue("sales"))
+        assert "no agent talks" in await anna.refused(PHOTO)
+        await anna.stand.caller.hears_prompt("agent")
+        await asyncio.sleep(0.5)
+        assert "anna does not talk" in await anna.refused(PHOTO, "anna")
+        await anna.send(FromPreset("site"))
+        assert [author for author, _ in await anna.comments()] == ["anna", "ben"]
+
+
+@virtual
+async def test_nobody_writes_when_the_caller_talks_to_a_number_outside() -> None:
+    async with desk() as anna:
+        await anna.stand.now(anna.stand.do.transfer, ToNumber(NUMBER))
+        await asyncio.sleep(2.0)
+        assert "no agent talks" in await anna.refused(PHOTO)
+
+
+# ── what the caller writes ───────────────────────────────────────────────────────────────────────
+
+
+@virtual
+async def test_the_answer_is_on_the_call_and_on_the_ticket_at_once() -> None:
+    async with desk() as anna:
+        await anna.send(PHOTO)
+        message = await anna.comes_in("Here", (("https://x.example/1", "video/mp4"),))
+        assert message is not None
+        row = await anna.stand.row()
+        assert (message.call_id, message.ticket_id, message.purpose) == (row.id, row.ticket_id, "reply")
+        assert [m.direction for m in await anna.messages()] == [Direction.OUTBOUND, Direction.INBOUND]
+        assert (await anna.comments())[-1] == ("customer", "Here")
+        assert MessageReceived(message.id, 1) in await anna.centre.happened(anna.stand.caller)
+
+
+# ── the end ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@virtual
+async def test_the_closing_sms_once_in_the_callers_language_and_then_nothing_on_the_ticket() -> None:
+    async with desk(numbers={"700": {"queue": "support", "language": "de"}}) as anna:
+        await anna.send(PHOTO)
+        await anna.hang_up()
+        closing = (await anna.messages())[-1]
+        assert (closing.text, closing.purpose) == ("Example: Ende", Purpose.CLOSING_SMS)
+        assert (closing.sender, closing.recipient) == (SENDER, MOBILE)
+        comments = await anna.comments()
+        assert comments[-1] == ("system", "Example: Ende")
+        late = await anna.comes_in("Thank you")
+        assert late is not None
+        assert (late.call_id, late.purpose) == ((await anna.stand.row()).id, Purpose.LATE_REPLY)
+        assert await anna.comments() == comments
+
+
+@virtual
+async def test_no_closing_sms_where_no_text_was_exchanged_or_none_is_written() -> None:
+    async with desk() as anna:
+        await anna.hang_up()
+        assert not await anna.messages()
+    async with desk({"closing": {}}) as anna:
+        await anna.send(PHOTO)
+        await anna.hang_up()
+        assert len(await anna.messages()) == 1
+
+
+@virtual
+async def test_a_text_that_could_not_be_sent_is_no_exchange_but_one_of_the_callers_is() -> None:
+    async with desk() as anna:
+        sent = await anna.send(PHOTO)
+        failed = replace(sent, status=MessageStatus.FAILED, next_attempt_at=None)
+        await anna.centre.store.run(lambda tx: tx.messages.save(failed))
+        await anna.hang_up()
+        assert len(await anna.messages()) == 1
+    async with desk() as anna:
+        await anna.comes_in("I write first")
+        await anna.hang_up()
+        assert await anna.texts() == ["I write first", "Example: The call is over"]
+
+
+@virtual
+async def test_whoever_ends_the_call_it_is_closed_once_also_after_a_crash() -> None:
+    async with desk() as anna:
+        await anna.send(PHOTO)
+        await anna.stand.engine.crash()
+        anna.stand.caller.hang_up()
+        anna.stand.engine = await restart(anna.centre, anna.stand.engine, after_s=5.0)
+        await asyncio.sleep(5.0)
+        assert (await anna.texts()).count("Example: The call is over") == 1
+    async with desk() as anna:
+        await anna.send(PHOTO)
+        await anna.stand.engine.reception.hang_up((await anna.stand.row()).id)
+        await asyncio.sleep(2.0)
+        assert (await anna.texts()).count("Example: The call is over") == 1
+
+
+@virtual
+async def test_who_hung_up_while_waiting_is_sent_no_closing_sms() -> None:
+    async with contact_centre(in_call_sms=IN_CALL) as centre:
+        centre.engine()
+        caller = await centre.call()
+        await caller.hears_prompt("consent")
+        caller.press("1")
+        await asyncio.sleep(5.0)
+        caller.hang_up()
+        await asyncio.sleep(2.0)
+        assert [m.purpose for m in await centre.messages(caller)] == [Purpose.WAIT_TIME_SMS]
