@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ivr_engine.callflow.bells import Bells
+from ivr_engine.callflow.full_caps import FullCaps
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.numbers import to_e164
 from ivr_engine.errors import Refused
@@ -39,6 +40,7 @@ class House:
     estimates: Estimates
     held: InForce | None = None
     bells: Bells = field(default_factory=Bells)
+    full_caps: FullCaps = field(default_factory=FullCaps)
 
     @property
     def site(self) -> Site:

@@ -152,11 +152,11 @@ def _ask_or_skip(house: House, tx: Tx, call: Call, waits: QueueWaits | None) -> 
     if why is None:
         call = call.at(Chapter.CONSENT)
         tx.calls.save(call)
-        happening = ConsentAsked(call.consent.rounds + 1)
+        happening = ConsentAsked(call.consent.rounds + 1, call.queue, call.language)
     elif why is NotOffered.ALREADY_ANSWERED:
         return call
     else:
-        happening = ConsentNotOffered(why)
+        happening = ConsentNotOffered(why, call.queue, call.language)
     tx.events.add(house.clock.now(), call.id, happening)
     return call
 

@@ -115,7 +115,7 @@ async def test_the_sms_is_offered_to_those_whose_wait_is_likely_within_the_windo
         await asyncio.sleep(4.0)
         happened = await centre.happened(caller)
         assert [h for h in happened if isinstance(h, ConsentNotOffered)][:1] == (
-            [ConsentNotOffered(reason)] if reason else []
+            [ConsentNotOffered(reason, "support", "en")] if reason else []
         )
         assert bool([h for h in happened if isinstance(h, ConsentAsked)]) is (reason is None)
 
@@ -129,7 +129,7 @@ async def test_with_nobody_signed_in_no_maximum_is_kept() -> None:
         caller = await centre.call()
         await caller.hears_prompt("position.1")
         await asyncio.sleep(4.0)
-        assert ConsentNotOffered(NotOffered.WAIT_UNKNOWN) in await centre.happened(caller)
+        assert ConsentNotOffered(NotOffered.WAIT_UNKNOWN, "support", "en") in await centre.happened(caller)
 
 
 @virtual

@@ -219,7 +219,7 @@ async def test_the_maximum_number_of_plays_counts_rounds() -> None:
                 caller.press("7")  # the second play of the message belongs to the first round
         await caller.hears_times("position.1", 5)
         assert len(caller.ears.times("consent")) == 3
-        assert ConsentNotOffered("maximum_plays") in await centre.happened(caller)
+        assert ConsentNotOffered("maximum_plays", "support", "en") in await centre.happened(caller)
         assert len(await centre.ledger(caller)) == 2
 
 
@@ -246,7 +246,7 @@ async def test_not_offered(why: str, settings: dict[str, Any], number: str) -> N
         caller = await centre.call(caller=number)
         await caller.hears_times("position.1", 3)
         assert "consent" not in caller.ears.sounds
-        assert ConsentNotOffered(why) in await centre.happened(caller)
+        assert ConsentNotOffered(why, "support", "en") in await centre.happened(caller)
         assert await centre.ledger(caller) == []
         assert (await centre.row(caller)).consent.status is None
 

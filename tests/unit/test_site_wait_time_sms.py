@@ -31,31 +31,31 @@ def rules(general: dict[str, Any] | None = None, own: dict[str, Any] | None = No
     return made(general, own).rules_for("support")
 
 
-@pytest.mark.parametrize(
-    ("general", "own", "attribute", "value"),
-    [
-        ({"maximum_plays": 3}, {}, "maximum_plays", 3),
-        ({"maximum_plays": 3}, {"maximum_plays": 1}, "maximum_plays", 1),
-        ({"maximum_plays": 3}, {"maximum_plays": 0}, "maximum_plays", None),
-        ({}, {}, "maximum_plays", None),
-        ({"wait_minimum": 60}, {}, "minimum_wait_s", 60),
-        ({"wait_minimum": 60}, {"wait_minimum": 10}, "minimum_wait_s", 10),
-        ({"wait_minimum": 60}, {"wait_minimum": 0}, "minimum_wait_s", None),
-        ({"wait_maximum": 600}, {}, "maximum_wait_s", 600),
-        ({"wait_maximum": 600}, {"wait_maximum": 900}, "maximum_wait_s", 900),
-        ({"wait_maximum": 600}, {"wait_maximum": 0}, "maximum_wait_s", None),
-        ({"non_domestic": True, "countries": ["AT"]}, {}, "non_domestic", True),
-        ({"non_domestic": True, "countries": ["AT"]}, {"non_domestic": False}, "non_domestic", False),
-        ({"countries": ["AT"]}, {"non_domestic": True}, "countries", frozenset({"AT"})),
-        ({"countries": ["AT"]}, {"countries": ["CH"]}, "countries", frozenset({"CH"})),
-        ({"countries": ["AT"]}, {"countries": []}, "countries", frozenset()),
-        ({}, {}, "requires_over_capacity", True),
-        ({}, {"requires_over_capacity": False}, "requires_over_capacity", False),
-        ({"enabled": False}, {}, "enabled", False),
-        ({}, {"enabled": False}, "enabled", False),
-        ({}, {}, "enabled", True),
-    ],
-)
+OVERRIDDEN: list[tuple[dict[str, Any], dict[str, Any], str, object]] = [
+    ({"maximum_plays": 3}, {}, "maximum_plays", 3),
+    ({"maximum_plays": 3}, {"maximum_plays": 1}, "maximum_plays", 1),
+    ({"maximum_plays": 3}, {"maximum_plays": 0}, "maximum_plays", None),
+    ({}, {}, "maximum_plays", None),
+    ({"wait_minimum": 60}, {}, "minimum_wait_s", 60),
+    ({"wait_minimum": 60}, {"wait_minimum": 10}, "minimum_wait_s", 10),
+    ({"wait_minimum": 60}, {"wait_minimum": 0}, "minimum_wait_s", None),
+    ({"wait_maximum": 600}, {}, "maximum_wait_s", 600),
+    ({"wait_maximum": 600}, {"wait_maximum": 900}, "maximum_wait_s", 900),
+    ({"wait_maximum": 600}, {"wait_maximum": 0}, "maximum_wait_s", None),
+    ({"non_domestic": True, "countries": ["AT"]}, {}, "non_domestic", True),
+    ({"non_domestic": True, "countries": ["AT"]}, {"non_domestic": False}, "non_domestic", False),
+    ({"countries": ["AT"]}, {"non_domestic": True}, "countries", frozenset({"AT"})),
+    ({"countries": ["AT"]}, {"countries": ["CH"]}, "countries", frozenset({"CH"})),
+    ({"countries": ["AT"]}, {"countries": []}, "countries", frozenset()),
+    ({}, {}, "requires_over_capacity", True),
+    ({}, {"requires_over_capacity": False}, "requires_over_capacity", False),
+    ({"enabled": False}, {}, "enabled", False),
+    ({}, {"enabled": False}, "enabled", False),
+    ({}, {}, "enabled", True),
+]
+
+
+@pytest.mark.parametrize(("general", "own", "attribute", "value"), OVERRIDDEN)
 def test_a_queue_keeps_to_what_is_set_for_all_or_sets_it_otherwise(
     general: dict[str, Any], own: dict[str, Any], attribute: str, value: object
 ) -> None:

@@ -16,6 +16,7 @@ from ivr_engine.domain.events import (
     messages,
     recorded,
     talk,
+    wait_time_sms,
 )
 from ivr_engine.domain.events.agents import (
     AgentChanged,
@@ -98,6 +99,7 @@ from ivr_engine.domain.events.talk import (
     ListeningEnded,
     ListeningStarted,
 )
+from ivr_engine.domain.events.wait_time_sms import SmsCapReached, SmsWithheld
 
 Happening = (
     calls.Happening
@@ -108,6 +110,7 @@ Happening = (
     | talk.Happening
     | callbacks.Happening
     | recorded.Happening
+    | wait_time_sms.Happening
     | contacts.Happening
     | in_call_sms.Happening
 )
@@ -193,6 +196,8 @@ __all__ = [
     "RecordingKept",
     "RecordingStarted",
     "RecordingStopped",
+    "SmsCapReached",
+    "SmsWithheld",
     "TicketOpened",
     "TransferFailed",
     "TransferRefused",

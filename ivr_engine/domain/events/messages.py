@@ -7,12 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ConsentAsked:
+    """A round of the question, by its number."""
+
     round: int
+    queue: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentNotOffered:
+    """``reason`` as in ``NotOffered``."""
+
     reason: str
+    queue: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

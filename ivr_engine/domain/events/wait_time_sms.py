@@ -1,0 +1,25 @@
+"""What became of the SMS that callers asked for, beside the message's own status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SmsWithheld:
+    """The caller asked for it, and it is not sent: ``reason`` as in ``NotOffered``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SmsCapReached:
+    """An alarm, once a day: as many SMS as may be were asked for. ``cap`` and ``whose`` as in
+    ``domain.abuse.Counter``."""
+
+    cap: str
+    whose: str
+    limit: int
+
+
+Happening = SmsWithheld | SmsCapReached
