@@ -35,9 +35,6 @@ log = structlog.get_logger()
 STORE_PAUSE_S: Final = 1.0
 """Before another try when the store did not answer."""
 
-REREAD_S: Final = 2.0
-"""Agents who may have been changed by another engine on the same database are read again at most so often."""
-
 MANY: Final = 50
 """Calls that are read all at once rather than one by one."""
 
@@ -45,13 +42,13 @@ MANY: Final = 50
 @dataclass(slots=True)
 class _News:
     """What is to be read again. ``gone``: calls without a chair; ``leaving``: callers who are called to look
-    whether they leave the line."""
+    whether they leave the line; ``everything``: what is kept in memory is to be built anew."""
 
     calls: set[str] = field(default_factory=set[str])
     gone: set[str] = field(default_factory=set[str])
     agents: set[str] = field(default_factory=set[str])
     leaving: set[str] = field(default_factory=set[str])
-    every_agent: bool = False
+    everything: bool = False
 
 
 class Dispatcher:
@@ -66,7 +63,6 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._news = _News()
         self._standing: Standing | None = None
-        self._agents_read_at: datetime | None = None
         self._trouble = Trouble("matching.store_unavailable", "matching.works_again")
         store.listen(self._stored)
 
@@ -90,23 +86,21 @@ class Dispatcher:
         self._news.calls.add(call_id)
         self._wake.set()
 
-    def caller_waits(self) -> None:
-        self._wake.set()
-
-    def agent_changed(self) -> None:
-        self._news.every_agent = True
+    def site_changed(self) -> None:
+        """Other agents, queues or rules are in force."""
         self._wake.set()
 
     def look(self, queue: str | None) -> None:
         if self._standing is not None:
             self._news.leaving.update(self._standing.waiting_in(queue))
-            self._standing = None
+        self._news.everything = True
         self._wake.set()
 
     def _stored(self, changes: Changes) -> None:
+        self._news.everything |= changes.missed
         self._news.agents |= changes.agents
         self._news.calls.update(call_id for call_id in changes.calls if call_id in self._seats)
-        if changes.agents or self._news.calls:
+        if changes.missed or changes.agents or self._news.calls:
             self._wake.set()
 
     # ── what follows ─────────────────────────────────────────────────────────────────────────────
@@ -128,7 +122,7 @@ class Dispatcher:
         """Reserve every pair that has become possible; returns when time changes something next."""
         self._wake.clear()
         news, self._news = self._news, _News()
-        standing = self._standing
+        standing = None if news.everything else self._standing
         if standing is not None and standing.site is not self._in_force.current.site:
             standing = None
         if standing is None:
@@ -160,9 +154,8 @@ class Dispatcher:
         now = self._clock.now()
         if standing is None:
             standing = Standing(self._in_force.current.site, tx.queues.turns())
-            self._read_agents(tx, standing, now)
-        elif news.every_agent and self._read_long_ago(now):
-            self._read_agents(tx, standing, now)
+            for agent in tx.agents.all():
+                standing.agent(_settled(tx, agent, now), now)
         self._hear_alarms(standing, news, now)
         for name in sorted(news.agents):
             agent = tx.agents.get(name)
@@ -183,15 +176,6 @@ class Dispatcher:
             elif self._reserve(tx, standing, pair, now):
                 reserved.append(pair)
         return standing, reserved
-
-    def _read_long_ago(self, now: datetime) -> bool:
-        return self._agents_read_at is None or now - self._agents_read_at >= timedelta(seconds=REREAD_S)
-
-    def _read_agents(self, tx: Tx, standing: Standing, now: datetime) -> None:
-        self._agents_read_at = now
-        for agent in tx.agents.all():
-            if not standing.knows(agent):
-                standing.agent(_settled(tx, agent, now), now)
 
     def _hear_alarms(self, standing: Standing, news: _News, now: datetime) -> None:
         news.agents |= standing.agent_alarms.due(now)
@@ -214,7 +198,7 @@ class Dispatcher:
         tx.agents.save(agent)
         if queue.strategy is Strategy.ROUND_ROBIN:
             tx.queues.keep_turn(call.queue, agent.name)
-            standing.board.turn(call.queue, list(standing.site.agents).index(agent.name))
+            standing.turn(call.queue, agent.name)
         tx.events.add(now, call.id, AgentOffered(agent.name))
         tx.events.add(now, None, AgentChanged(agent.name, AgentState.OFFERED))
         _put_right(standing, pair, call, agent, now)

@@ -40,10 +40,6 @@ class Standing:
 
     # ── agents ───────────────────────────────────────────────────────────────────────────────────
 
-    def knows(self, agent: Agent) -> bool:
-        """Nothing has changed about the agent."""
-        return self._agents.get(agent.name) == agent
-
     def agent(self, agent: Agent, now: datetime) -> None:
         """The agent as stored."""
         profile = self._profiles.get(agent.name)
@@ -82,6 +78,10 @@ class Standing:
             staffed=len(left) < len(able),
             last_left=max(left, default=None),
         )
+
+    def turn(self, queue: str, agent: str) -> None:
+        """The queue's last call was offered to ``agent``: for round robin."""
+        self.board.turn(queue, self._profiles[agent].order)
 
     # ── callers ──────────────────────────────────────────────────────────────────────────────────
 

@@ -131,7 +131,7 @@ class Parts:
         await self.lookup.close()
 
     async def _site_changed(self, before: Site) -> None:
-        self.line.agent_changed()
+        self.line.site_changed()
         await self.desk.push_accounts(self.telephony, known=before.agents)
 
 

@@ -184,7 +184,6 @@ async def _wait(house: House, call: Call) -> None:
                         await asyncio.wait_for(bell.wait(), callback.wait_s(now))
                     return
                 with house.line.seat(call.id) as seat:
-                    house.line.caller_waits()
                     async with seat.interrupting():
                         await bell.wait()
                     seat.heard()
@@ -225,7 +224,6 @@ async def _call(house: House, call: Call) -> tuple[Leg, Call] | None:
                 return leg, current
     await house.store.run(partial(_failed, house, call, result))
     await house.telephony.end_leg(call.channel_id)
-    house.line.agent_changed()
     return None
 
 

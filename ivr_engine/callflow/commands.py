@@ -271,5 +271,4 @@ class CallCommands:
 
         after = await self._house.store.run(write)
         self._house.bells.ring(call_id)
-        self._house.line.agent_changed()
         return after

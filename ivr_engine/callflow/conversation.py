@@ -39,7 +39,6 @@ async def talk(house: House, leg: Leg, call: Call, *, taken_over: bool) -> Call 
             call = await house.store.run(partial(_row, call.id))
             if call.chapter is not Chapter.TALKING:
                 await arrangement.part(call)
-                house.line.agent_changed()
                 return call
             if not await arrangement.follow(call):
                 await recording.failed(house, call)
@@ -76,7 +75,6 @@ async def _next(house: House, leg: Leg, call: Call, bell: asyncio.Event) -> EndR
         await _consult_changed(house, call, result)
     if who == "listener":
         await _listener_changed(house, call, result)
-    house.line.agent_changed()
     return None
 
 

@@ -225,11 +225,9 @@ def _end(house: House, call_id: str, reason: EndReason, only_of: str | None = No
 
 
 async def _clear_away(house: House, legs: Sequence[str]) -> None:
-    """Hang up on everybody whom a call has with it, and tell the line that they are free."""
+    """Hang up on everybody whom a call has with it."""
     for each in legs:
         await _insist("call.leg_not_ended", partial(party.clear_away, house, each))
-    if legs:
-        house.line.agent_changed()
 
 
 async def _insist(trouble: str, do: Callable[[], Awaitable[T]]) -> T:
@@ -264,7 +262,6 @@ async def _leave_in_fallback(house: House, call_id: str, error: Exception) -> No
         log.exception("call.fall_not_stored")
     else:
         await _clear_away(house, legs)
-    house.line.agent_changed()
 
 
 def _store_fall(house: House, tx: Tx, call_id: str, error: Exception) -> list[str]:

@@ -217,7 +217,6 @@ class Reception:
                 await self._take_over(group, call, snapshot)
         await self._clear_strays(group, known, snapshot)
         await house.store.run(self._free_agents_of_ended_calls)
-        house.line.agent_changed()
         self._tell(len(known), len(self._running))
 
     def _tell(self, known: int, running: int) -> None:

@@ -36,7 +36,6 @@ async def wait(house: House, leg: Leg, call: Call, seat: Seat) -> Call:
     An announcement is cut short the moment that happens; a round cut short does not count.
     """
     await leg.stop_playing()
-    house.line.caller_waits()
     queue = call.queue
     while call.may_be_offered and call.queue == queue and not seat.called:
         async with seat.interrupting():

@@ -24,7 +24,8 @@ class Seat(Protocol):
 
 
 class Line(Protocol):
-    """Matching callers and agents happens elsewhere; a call's coroutine takes a seat and waits."""
+    """Matching callers and agents happens elsewhere; a call's coroutine takes a seat and waits. Who may be
+    offered to whom, the store tells."""
 
     def seat(self, call_id: str) -> AbstractContextManager[Seat]:
         """Only seated callers are offered to agents. Takes the chair held for the call, if one is."""
@@ -36,14 +37,6 @@ class Line(Protocol):
 
     def give_up(self, call_id: str) -> None:
         """Nobody comes for the chair held."""
-        ...
-
-    def caller_waits(self) -> None:
-        """A caller has (again) become one who may be offered."""
-        ...
-
-    def agent_changed(self) -> None:
-        """Agents may have been changed by other engines. Of what this one writes the store tells."""
         ...
 
     def look(self, queue: str | None) -> None:

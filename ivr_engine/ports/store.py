@@ -29,10 +29,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a transaction wrote that concerns who is offered to whom: calls by id, agents by name."""
+    """What a transaction wrote that concerns who is offered to whom: calls by id, agents by name.
+
+    ``missed``: others may have written more than can be told; read everything again.
+    """
 
     calls: frozenset[str] = frozenset()
     agents: frozenset[str] = frozenset()
+    missed: bool = False
 
 
 class Tx(Protocol):
@@ -85,7 +89,8 @@ class Store(Protocol):
 
     def listen(self, heard: Callable[[Changes], None]) -> None:
         """Tell ``heard``, after each commit that changed something, in the event loop of whoever asked for
-        the transaction, and before they have its result. Not what other engines write."""
+        the transaction, and before they have its result. Of what other engines on the same database
+        write, agents are told."""
         ...
 
     async def check(self) -> None:

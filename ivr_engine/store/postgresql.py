@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 
 from ivr_engine.errors import OutcomeUnknown, Unreachable
 from ivr_engine.store.connection import EventsUnsettled, Statements
+from ivr_engine.store.elsewhere import Elsewhere
 from ivr_engine.store.failures import STORE_ERRORS, Conflict, Lost, Taken, translated
 from ivr_engine.store.transaction import Broken, Done, Function, Outcome, Transaction
 
@@ -72,25 +73,30 @@ def engine(url: URL, *, lock_timeout_s: float) -> Engine:
         "jit": "off",  # what it compiles runs for less time than that takes
         "timezone": "UTC",
     }
-    arguments: dict[str, Any] = {
-        "connect_timeout": CONNECT_TIMEOUT_S,
-        "application_name": "ivr-engine",
-        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
-        "keepalives_idle": SILENCE_S // 3,
-        "keepalives_interval": SILENCE_S // 3,
-        "keepalives_count": 2,
-        "tcp_user_timeout": SILENCE_S * 1000,
-    }
+    options = {"options": " ".join(f"-c {name}={value}" for name, value in settings.items())}
     # It reports as a warning what the error says that follows.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     return create_engine(
         url,
         poolclass=NullPool,
         isolation_level="SERIALIZABLE",
-        connect_args={name: value for name, value in arguments.items() if name not in url.query},
+        connect_args=options | reach(url) if "options" not in url.query else reach(url),
         use_native_hstore=False,
         hide_parameters=True,  # phone numbers and texts have no place in an error message
     )
+
+
+def reach(url: URL) -> dict[str, Any]:
+    """How every connection notices a server that is gone; what the URL itself says counts before."""
+    arguments = {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "application_name": "ivr-engine",
+        "keepalives_idle": SILENCE_S // 3,
+        "keepalives_interval": SILENCE_S // 3,
+        "keepalives_count": 2,
+        "tcp_user_timeout": SILENCE_S * 1000,
+    }
+    return {name: value for name, value in arguments.items() if name not in url.query}
 
 
 @contextmanager
@@ -161,8 +167,9 @@ class PostgresRunner:
     """Runs transactions one at a time over one connection, which it opens when first needed and again
     after it broke. Belongs to one thread; the other threads have theirs."""
 
-    def __init__(self, engine: Engine, place: str, server: Server) -> None:
+    def __init__(self, engine: Engine, place: str, server: Server, elsewhere: Elsewhere) -> None:
         self._engine = engine
+        self._elsewhere = elsewhere
         self._place = place
         self._server = server
         self._connection: Connection | None = None
@@ -212,7 +219,7 @@ class PostgresRunner:
         connection = self._open()
         connection.begin()
         statements = Statements(connection, self._place, before_writing=turn.take, events_until=events_until)
-        outcome = _run(function, statements)
+        outcome = _run(function, statements, self._elsewhere)
         failure, wrote = statements.failure, statements.touched
         statements.close()
         if failure is not None:
@@ -286,16 +293,18 @@ class PostgresRunner:
         return newest
 
 
-def _run(function: Function, statements: Statements) -> Outcome:
+def _run(function: Function, statements: Statements, elsewhere: Elsewhere) -> Outcome:
     try:
         transaction = Transaction(statements)
         value = function(transaction)
         if statements.failure is not None:
             raise statements.failure
         statements.write_later()
+        changes = transaction.noted.changes
+        elsewhere.tell(statements, changes)
     except BaseException as error:
         return Broken(error)
-    return Done(value, transaction.noted.changes)
+    return Done(value, changes)
 
 
 def _may_run_again(failure: Exception) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, bindparam, select
 from ivr_engine.errors import ExternalError, Unreachable
 from ivr_engine.ports import Changes, Tx
 from ivr_engine.store import database, postgresql
+from ivr_engine.store.elsewhere import Elsewhere
 from ivr_engine.store.failures import STORE_ERRORS, translated
 from ivr_engine.store.noted import Listeners
 from ivr_engine.store.tables import checks
@@ -72,7 +73,14 @@ class ThreadedStore:
     moment is committed together."""
 
     def __init__(
-        self, engine: Engine, place: str, runner: Callable[[], _Runner], *, threads: int, group_limit: int
+        self,
+        engine: Engine,
+        place: str,
+        runner: Callable[[], _Runner],
+        *,
+        threads: int,
+        group_limit: int,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._engine = engine
         self._place = place
@@ -84,6 +92,7 @@ class ThreadedStore:
         self._not_before = 0.0
         self._last_askers = frozenset[int]()
         self._listeners = Listeners()
+        self._elsewhere = elsewhere
         self._threads = [
             threading.Thread(target=self._work, name=f"store-{number}", daemon=True)
             for number in range(threads)
@@ -101,6 +110,12 @@ class ThreadedStore:
 
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._listeners.add(heard)
+
+    async def hear_others(self) -> None:
+        if self._elsewhere is None:
+            await asyncio.Event().wait()
+        else:
+            await self._elsewhere.hear(self._listeners)
 
     async def check(self) -> None:
         try:
@@ -201,6 +216,9 @@ class InlineStore:
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._listeners.add(heard)
 
+    async def hear_others(self) -> None:
+        await asyncio.Event().wait()
+
     async def run(self, transaction: Callable[[Tx], T]) -> T:
         if self._closed:
             raise ExternalError(f"{self._place} is closed")
@@ -242,13 +260,14 @@ def connect(
     except BaseException:
         engine.dispose()
         raise
-    runner, threads, group_limit = partial(Runner, engine, place), 1, GROUP_LIMIT
+    runner, threads, group_limit, elsewhere = partial(Runner, engine, place), 1, GROUP_LIMIT, None
     if database.is_postgresql(target):
-        runner = partial(postgresql.PostgresRunner, engine, place, postgresql.Server())
+        elsewhere = Elsewhere(target, place, postgresql.reach(target))
+        runner = partial(postgresql.PostgresRunner, engine, place, postgresql.Server(), elsewhere)
         threads, group_limit = postgresql.THREADS, 1
     if inline:
         return InlineStore(engine, place, runner())
-    return ThreadedStore(engine, place, runner, threads=threads, group_limit=group_limit)
+    return ThreadedStore(engine, place, runner, threads=threads, group_limit=group_limit, elsewhere=elsewhere)
 
 
 def _in_memory(engine: Engine, place: str) -> InlineStore:

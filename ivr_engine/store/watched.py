@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -21,10 +21,19 @@ LOOK_AGAIN_S: Final = 1.0
 _log: Final = structlog.get_logger()
 
 
-class WatchedStore:
-    """``ports.Store``. Hold ``watch`` in the root task group: it looks after a lost database."""
+class SharedStore(Store, Protocol):
+    """A database may be several engines'."""
 
-    def __init__(self, store: Store) -> None:
+    async def hear_others(self) -> None:
+        """Until cancelled, tell those who ``listen`` what other engines write."""
+        ...
+
+
+class WatchedStore:
+    """``ports.Store``. Hold ``watch`` in the root task group: it looks after a lost database, and hears what
+    other engines write."""
+
+    def __init__(self, store: SharedStore) -> None:
         self._store = store
         self._lost = asyncio.Event()
         self._lost_at = 0.0
@@ -54,6 +63,11 @@ class WatchedStore:
 
     async def watch(self) -> None:
         """Until cancelled. Only a row that was written says that it is back: a full disk can be read."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._store.hear_others())
+            await self._look_again()
+
+    async def _look_again(self) -> None:
         while True:
             await self._lost.wait()
             await asyncio.sleep(LOOK_AGAIN_S)

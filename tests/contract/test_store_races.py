@@ -239,13 +239,9 @@ class NoTelephony:
     async def end_bridge(self, bridge_id: str) -> None: ...
 
 
-class NoLine:
-    def agent_changed(self) -> None: ...
-
-
 def house(store: Store) -> House:
     parts: dict[str, Any] = dict.fromkeys(House.__dataclass_fields__)
     parts["in_force"] = SiteNow(InForce(BOTH, cast(Prompts, None)))
     parts |= {"store": store, "clock": CLOCK, "new_id": new_id}
-    parts |= {"telephony": NoTelephony(), "line": NoLine()}
+    parts |= {"telephony": NoTelephony()}
     return House(**parts)

@@ -243,10 +243,9 @@ async def test_a_caller_who_sits_down_while_agents_are_matched_is_not_overlooked
 
                 def sits_down() -> None:
                     chairs.enter_context(dispatcher.seat("c"))
-                    dispatcher.caller_waits()
 
                 store.meanwhile.append(sits_down)
-                dispatcher.agent_changed()
+                dispatcher.look(None)
                 await asyncio.sleep(60)
             running.cancel()
         assert (await centre.store.run(lambda tx: tx.calls.get("c"))).chapter is Chapter.RINGING

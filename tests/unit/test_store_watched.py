@@ -37,6 +37,9 @@ class FaultyStore:
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._store.listen(heard)
 
+    async def hear_others(self) -> None:
+        await self._store.hear_others()
+
     async def check(self) -> None:
         if self.fault is not None:
             raise self.fault
