@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from ivr_engine.domain.messages import Direction
 from ivr_engine.domain.numbers import receiver
 from ivr_engine.domain.sms_numbers import choose
 from ivr_engine.ports import Tx
 from ivr_engine.site.models import Site
 from ivr_engine.site.sms_numbers import Use, senders
-
-LOOKED_BACK: Final = 50
-"""Messages of a contact among which the last sender is looked for."""
 
 
 def sender_for(tx: Tx, site: Site, queue: str, contact: str, use: Use = "in_call") -> str:
@@ -24,16 +18,9 @@ def sender_for(tx: Tx, site: Site, queue: str, contact: str, use: Use = "in_call
     """
     own = site.queues[queue].sms_numbers if queue in site.queues else ()
     candidates = senders(site.sms_numbers, own, use)
+    usable = tx.sms_numbers.verified([sender.number for sender in candidates], site.sms.provider)
+    candidates = [sender for sender in candidates if sender.number in usable]
     if not candidates:
         return site.sms.sender
-    last = _last_sender(tx, contact, {sender.number for sender in candidates})
+    last = tx.messages.last_sender_to(contact, usable)
     return choose(candidates, receiver(contact).country, last, site.sms.sender)
-
-
-def _last_sender(tx: Tx, contact: str, among: set[str]) -> str | None:
-    sent = (
-        message.sender
-        for message in tx.messages.search(number=contact, limit=LOOKED_BACK)
-        if message.direction is Direction.OUTBOUND
-    )
-    return next((sender for sender in sent if sender in among), None)

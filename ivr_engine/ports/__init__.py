@@ -51,6 +51,7 @@ from ivr_engine.ports.sms import (
     Unclear,
     WebhookRequest,
 )
+from ivr_engine.ports.sms_numbers import SmsNumbers
 from ivr_engine.ports.speech import Prompts, Speech
 from ivr_engine.ports.store import Changes, Store, Tx
 from ivr_engine.ports.telephony import Arrival, PhoneAccount, Snapshot, Telephony
@@ -96,6 +97,7 @@ __all__ = [
     "Seat",
     "SendResult",
     "SmsCounts",
+    "SmsNumbers",
     "SmsProvider",
     "Snapshot",
     "Speech",

@@ -85,6 +85,14 @@ class Messages(Protocol):
         """The newest message sent to ``number`` from ``sender`` that belongs to a call."""
         ...
 
+    def last_sender_to(self, number: str, among: Collection[str]) -> str | None:
+        """Which of ``among`` wrote to ``number`` last."""
+        ...
+
+    def carried(self, number: str, since: datetime) -> tuple[int, int]:
+        """How many messages were sent from ``number``, and came to it."""
+        ...
+
     def search(
         self, *, number: str | None = None, status: MessageStatus | None = None, limit: int = 100
     ) -> list[Message]:

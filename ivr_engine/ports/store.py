@@ -23,6 +23,7 @@ from ivr_engine.ports.records import (
     Voicemails,
     Waits,
 )
+from ivr_engine.ports.sms_numbers import SmsNumbers
 
 T = TypeVar("T")
 
@@ -74,6 +75,8 @@ class Tx(Protocol):
     def leases(self) -> Leases: ...
     @property
     def sms_counts(self) -> SmsCounts: ...
+    @property
+    def sms_numbers(self) -> SmsNumbers: ...
 
 
 class Store(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -50,6 +50,20 @@ _LAST_TO: Final = (
     .order_by(_c.created_at.desc(), _c.id.desc())
     .limit(1)
 )
+_LAST_SENDER: Final = (
+    select(_c.sender)
+    .where(
+        _c.recipient == bindparam("number"),
+        _c.direction == bindparam("direction"),
+        # Likewise.
+        func.coalesce(_c.sender, "").in_(bindparam("among", expanding=True)),
+    )
+    .order_by(_c.created_at.desc(), _c.id.desc())
+    .limit(1)
+)
+_COUNT: Final = select(func.count().label("messages"))
+_SENT: Final = _COUNT.where(_c.sender == bindparam("number"), _c.created_at >= bindparam("since"))
+_CAME: Final = _COUNT.where(_c.recipient == bindparam("number"), _c.created_at >= bindparam("since"))
 
 
 def _newest(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions
@@ -135,6 +149,15 @@ class MessageTable:
     def last_outbound_to(self, number: str, sender: str) -> Message | None:
         values = {"number": number, "sender": sender, "direction": Direction.OUTBOUND.value}
         return self._one(_LAST_TO, values)
+
+    def last_sender_to(self, number: str, among: Collection[str]) -> str | None:
+        values = {"number": number, "among": sorted(among), "direction": Direction.OUTBOUND.value}
+        row = self._db.row(_LAST_SENDER, values)
+        return None if row is None else row.sender
+
+    def carried(self, number: str, since: datetime) -> tuple[int, int]:
+        values = {"number": number, "since": since}
+        return self._db.scalar(_SENT, values), self._db.scalar(_CAME, values)
 
     def search(
         self, *, number: str | None = None, status: MessageStatus | None = None, limit: int = 100

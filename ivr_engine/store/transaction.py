@@ -25,6 +25,7 @@ from ivr_engine.store.noted import NOTHING, Noted
 from ivr_engine.store.queues import QueueTable
 from ivr_engine.store.recordings import RecordingTable
 from ivr_engine.store.sms_counts import SmsCountTable
+from ivr_engine.store.sms_numbers import SmsNumberTable
 from ivr_engine.store.tickets import TicketTable
 from ivr_engine.store.voicemails import VoicemailTable
 from ivr_engine.store.waits import WaitTable
@@ -50,6 +51,7 @@ class Transaction:
         "queues",
         "recordings",
         "sms_counts",
+        "sms_numbers",
         "statements",
         "tickets",
         "voicemails",
@@ -75,6 +77,7 @@ class Transaction:
         self.deliveries = DeliveryTable(statements)
         self.leases = LeaseTable(statements)
         self.sms_counts = SmsCountTable(statements)
+        self.sms_numbers = SmsNumberTable(statements)
 
 
 @dataclass(frozen=True, slots=True)

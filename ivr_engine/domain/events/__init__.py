@@ -15,6 +15,7 @@ from ivr_engine.domain.events import (
     line,
     messages,
     recorded,
+    sms_numbers,
     talk,
     wait_time_sms,
 )
@@ -85,6 +86,7 @@ from ivr_engine.domain.events.recorded import (
     VoicemailKept,
     VoicemailStarted,
 )
+from ivr_engine.domain.events.sms_numbers import SmsNumberCodeSent, SmsNumberLost, SmsNumberVerified
 from ivr_engine.domain.events.talk import (
     AgentMuted,
     AgentUnmuted,
@@ -113,6 +115,7 @@ Happening = (
     | wait_time_sms.Happening
     | contacts.Happening
     | in_call_sms.Happening
+    | sms_numbers.Happening
 )
 
 
@@ -197,6 +200,9 @@ __all__ = [
     "RecordingStarted",
     "RecordingStopped",
     "SmsCapReached",
+    "SmsNumberCodeSent",
+    "SmsNumberLost",
+    "SmsNumberVerified",
     "SmsWithheld",
     "TicketOpened",
     "TransferFailed",

@@ -24,6 +24,7 @@ from ivr_engine.store.tables.crm import (
 from ivr_engine.store.tables.engine import checks, engines, events, leases, wait_watch
 from ivr_engine.store.tables.messages import HAS_PENDING_MEDIA, consents, messages, sms_counts
 from ivr_engine.store.tables.recordings import recordings, voicemails
+from ivr_engine.store.tables.sms_numbers import sms_numbers
 from ivr_engine.store.tables.tickets import comments, files, tickets
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "metadata",
     "recordings",
     "sms_counts",
+    "sms_numbers",
     "switches",
     "tickets",
     "turns",

@@ -143,6 +143,18 @@ def upgrade() -> None:
         sa.Column("at", _TIME, nullable=False, comment="the last of them"),
         sa.PrimaryKeyConstraint("day", "counter", name="pk_sms_counts"),
     )
+    op.create_table(
+        "sms_numbers",
+        sa.Column("number", _NAME, nullable=False),
+        sa.Column("provider", _NAME, nullable=False, comment="another one has to be asked anew"),
+        sa.Column("verified_at", _TIME),
+        sa.Column("verified_by", sa.Text()),
+        sa.Column("verified_how", _NAME),
+        sa.Column("code", sa.Text(), comment="JSON: the hash of a code under way, until when, tries"),
+        sa.Column("codes_at", sa.Text(), comment="JSON: when the last codes were sent"),
+        sa.Column("trouble", sa.Text(), comment="what the provider said against it"),
+        sa.PrimaryKeyConstraint("number", "provider", name="pk_sms_numbers"),
+    )
 
     op.create_table(
         "recordings",
@@ -416,6 +428,7 @@ def downgrade() -> None:
         "tickets",
         "store_checks",
         "switches",
+        "sms_numbers",
         "sms_counts",
         "queue_turns",
         "messages",
