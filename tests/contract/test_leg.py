@@ -179,8 +179,8 @@ LASTING: dict[str, Callable[[World, Leg], Awaitable[object]]] = {
 }
 
 
-class LegContract:
-    """The suite; a subclass has the fixture ``rig``."""
+class VerbsContract:
+    """What every leg promises; a subclass has the fixture ``rig``."""
 
     # ── playing and keys ─────────────────────────────────────────────────────────────────────────
 
@@ -389,6 +389,10 @@ class LegContract:
             assert await leg.gather([], window_s=0.5, go_on=True) == Timeout()
 
         rig.run(scenario)
+
+
+class LegContract(VerbsContract):
+    """The suite; a subclass has the fixture ``rig``."""
 
     # ── rooms ────────────────────────────────────────────────────────────────────────────────────
 
