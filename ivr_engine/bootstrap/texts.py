@@ -7,6 +7,8 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from ivr_engine.bootstrap.adapters import sms_provider
+from ivr_engine.messaging.carriers import Carriers
+from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaStorer
 from ivr_engine.messaging.outbox import Outbox
@@ -26,7 +28,12 @@ class Texts:
         self._store = store
         self._clock = clock
         self.provider = sms_provider(settings, site, store)
-        self.outbox = Outbox(store=store, provider=self.provider, clock=clock, public_url=settings.public_url)
+        self.outbox = Outbox(
+            store=store,
+            carriers=Carriers(self.provider, public_url=settings.public_url),
+            clock=clock,
+            rules=SendingRules(engine=settings.ari_app),
+        )
         self.media = MediaStorer(store=store, provider=self.provider, clock=clock, folder=settings.media)
 
     def reconciliation(self) -> Reconciliation:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 
@@ -42,6 +42,15 @@ FINAL: Final = frozenset(
 )
 
 _RANK: Final = {status: rank for rank, status in enumerate(MessageStatus)}
+
+
+class Urgency(IntEnum):
+    """Who goes first from one sender: somebody on the line who waits for it, then people who write to each
+    other, then the many that nobody waits for."""
+
+    CALLER = 0
+    CONVERSATION = 1
+    CAMPAIGN = 2
 
 
 class MediaStatus(StrEnum):
@@ -95,6 +104,11 @@ class Message:
     provider; ``next_attempt_at`` is when a worker looks at it again (``None``: nothing to do).
     ``error_code`` is the provider's own. ``retry_of``: the message that could not be delivered and is sent
     once more as this one.
+
+    What waits at one sender goes by ``turn``, then ``urgency``, then age. ``stream`` names the conversation
+    or campaign it is of, among which turns are dealt out (``domain.turns``); callers have turn 0.
+    ``valid_until``: not sent after that (``None``: as the outbox says). ``engine``: whose request it is, or
+    was.
     """
 
     id: str
@@ -115,6 +129,21 @@ class Message:
     next_attempt_at: datetime | None = None
     error_code: str | None = None
     retry_of: str | None = None
+    urgency: Urgency = Urgency.CALLER
+    stream: str | None = None
+    turn: float = 0.0
+    valid_until: datetime | None = None
+    engine: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        """To be sent as soon as its sender may; not one that waits for a later moment."""
+        return (
+            self.status is MessageStatus.QUEUED
+            and self.direction is Direction.OUTBOUND
+            and self.next_attempt_at is not None
+            and self.next_attempt_at <= self.updated_at
+        )
 
     def moved(self, status: MessageStatus, now: datetime, *, error_code: str | None = None) -> Message:
         """The message after a report of ``status``; unchanged when that report is old news."""
@@ -157,6 +186,7 @@ def once_more(message: Message, after_s: float, *, id: str, now: datetime) -> Me
         next_attempt_at=now + timedelta(seconds=after_s),
         error_code=None,
         retry_of=message.id,
+        valid_until=None,
     )
 
 
@@ -168,10 +198,14 @@ def outbound(
     text: str,
     provider: str,
     purpose: str,
-    call_id: str,
+    call_id: str | None,
     now: datetime,
+    urgency: Urgency = Urgency.CALLER,
+    stream: str | None = None,
+    media: tuple[Media, ...] = (),
 ) -> Message:
-    """A message for the outbox: to be sent as soon as a worker sees it."""
+    """A message for the outbox: to be sent as soon as a worker sees it. What belongs to a conversation or a
+    campaign is put there by ``messaging.queueing``, which gives it its turn."""
     return Message(
         id=id,
         direction=Direction.OUTBOUND,
@@ -185,4 +219,7 @@ def outbound(
         updated_at=now,
         call_id=call_id,
         next_attempt_at=now,
+        urgency=urgency,
+        stream=stream,
+        media=media,
     )

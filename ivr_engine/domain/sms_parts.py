@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 _BASIC: Final = frozenset(
@@ -80,8 +81,9 @@ def measure(text: str) -> Measure:
     )
 
 
+@lru_cache(maxsize=256)
 def parts(text: str) -> Parts:
-    """Count ``text``; an empty text is one part."""
+    """Count ``text``; an empty text is one part. Remembered: many get the same."""
     forcing = next((c for c in text if c not in _BASIC and c not in _ESCAPED), None)
     alphabet = _GSM7 if forcing is None else _UCS2
     sizes = _sizes(text, gsm7=forcing is None)

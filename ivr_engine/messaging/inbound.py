@@ -7,6 +7,7 @@ so that the webhook and the reconciliation, which may both bring the same text, 
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -21,14 +22,13 @@ from ivr_engine.domain.messages import (
     MessageStatus,
     printable,
 )
-from ivr_engine.domain.numbers import masked, to_e164
+from ivr_engine.domain.numbers import to_e164
 from ivr_engine.domain.tickets import comment_from
 from ivr_engine.errors import Refused
 from ivr_engine.messaging import settling
 from ivr_engine.messaging.automatic_answer import answer
 from ivr_engine.messaging.belonging import InboundRules, belonging
-from ivr_engine.messaging.metrics import DOUBLED
-from ivr_engine.messaging.outbox import keep, send_once_more
+from ivr_engine.messaging.outcomes import doubled, keep, send_once_more
 from ivr_engine.ports import InboundSms, StatusReport, Tx
 
 __all__ = ["InboundRules", "received", "status_reported"]
@@ -87,7 +87,7 @@ def status_reported(tx: Tx, report: StatusReport, provider: str, now: datetime) 
     if message is None or message.direction is not Direction.OUTBOUND:
         return None
     if message.provider_id is not None and message.provider_id != report.provider_id:
-        _doubled(message, report)
+        doubled(message, report.provider_id)
         return None
     after = settling.after_report(message, report.status, report.provider_id, report.error_code, now)
     keep(tx, message, after, now)
@@ -106,21 +106,13 @@ def _reported(tx: Tx, report: StatusReport, provider: str) -> Message | None:
         if not refusal.missing:
             raise
         return None
-    return ours if ours.provider == provider else None
-
-
-def _doubled(message: Message, report: StatusReport) -> None:
-    """Not silently: the promise is that every doubled message is shown."""
-    DOUBLED.inc()
-    _log.error(
-        "sms.doubled",
-        message=message.id,
-        call=message.call_id,
-        to=masked(message.recipient),
-        first=message.provider_id,
-        second=report.provider_id,
-        meaning="the provider took the same message twice; it had denied having the first",
-    )
+    if ours.provider == provider:
+        return ours
+    if ours.status is MessageStatus.QUEUED:
+        return replace(ours, provider=provider)  # it changed over to another provider, who has not got it
+    if ours.provider_id is not None or ours.status is MessageStatus.SENDING:
+        doubled(ours, report.provider_id)
+    return None
 
 
 def _number(raw: str, rules: InboundRules) -> str:

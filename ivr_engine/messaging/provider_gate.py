@@ -20,6 +20,8 @@ TROUBLES_UNTIL_DOWN: Final = 3
 """Failed requests in a row: a single one happens to every provider."""
 PROBE_FIRST_S: Final = 1.0
 PROBE_MOST_S: Final = 15.0
+PATIENCE_S: Final = 10.0
+"""A provider that asks for longer than that takes nothing, as one that is down."""
 
 
 class ProviderGate:
@@ -45,6 +47,12 @@ class ProviderGate:
         if self.down:
             return 1 if under_way == 0 and free > 0 else 0
         return free
+
+    def stands_still(self, now: datetime) -> bool:
+        """Messages need not wait for it, where somebody else would take them."""
+        return self.down or (
+            self._closed_until is not None and self._closed_until - now > timedelta(seconds=PATIENCE_S)
+        )
 
     def saw(self, result: SendResult, now: datetime) -> None:
         if isinstance(result, Accepted) or (isinstance(result, NotTaken) and _about_this_one(result)):

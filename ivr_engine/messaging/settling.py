@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from ivr_engine.domain.messages import FINAL, Message, MessageStatus
+from ivr_engine.domain.messages import FINAL, Message, MessageStatus, Urgency
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Accepted, FindResult, NotTaken, SendResult, Unclear
 
@@ -45,12 +45,12 @@ class SettlingPolicy:
     ``retry_first_s`` doubles with each attempt up to ``retry_most_s``, each less a random part (``jitter``
     gives the factor). ``look_first_s``: the first look into the provider's list; later looks come after the
     time already spent, at most every ``look_most_s``. ``list_lag_s``: a list read sooner after the request
-    may not show it yet. ``stopped_s``: how long after its request a message of an engine that died may
-    still be accepted (a provider slower than the deadline of a request is rare). ``settle_s``: how long
-    after a time-out it may. ``lost_after_s``: no word for so long, not even from the list. ``valid_s``: not
-    sent after that age. ``refresh_first_s``: an accepted message without callbacks is looked up so long
-    after, then at growing intervals until ``refresh_until_s``. ``lease_s``: a row in ``sending`` for so long
-    belongs to nobody.
+    may not show it yet. ``stopped_s``: how long after its request a message of an engine that died may still
+    be accepted (a provider slower than the deadline of a request is rare). ``settle_s``: how long after a
+    time-out it may. ``lost_after_s``: no word for so long, not even from the list. ``valid_s``: not sent
+    after that age; ``campaign_valid_s``: nor one of a campaign. ``refresh_first_s``: an accepted message
+    without callbacks is looked up so long after, then at growing intervals until ``refresh_until_s``.
+    ``lease_s``: a row in ``sending`` for so long belongs to nobody.
     """
 
     retry_first_s: float = 1.0
@@ -62,6 +62,7 @@ class SettlingPolicy:
     settle_s: float = 60.0
     lost_after_s: float = 86_400.0
     valid_s: float = 14_400.0
+    campaign_valid_s: float = 604_800.0
     refresh_first_s: float = REFRESH_S
     refresh_until_s: float = 21_600.0
     lease_s: float = 120.0
@@ -81,7 +82,16 @@ def claimed(message: Message, now: datetime, policy: SettlingPolicy) -> Message:
 
 
 def too_old(message: Message, now: datetime, policy: SettlingPolicy) -> bool:
-    return now - message.created_at > timedelta(seconds=policy.valid_s)
+    if message.valid_until is not None:
+        return now > message.valid_until
+    valid_s = policy.campaign_valid_s if message.urgency is Urgency.CAMPAIGN else policy.valid_s
+    return now - message.created_at > timedelta(seconds=valid_s)
+
+
+def held(message: Message, until: datetime, now: datetime, policy: SettlingPolicy) -> Message:
+    """Not to be sent before ``until``, from when it is as good as new."""
+    valid_until = until + timedelta(seconds=policy.valid_s)
+    return replace(message, updated_at=now, next_attempt_at=until, valid_until=valid_until)
 
 
 def after_send(message: Message, result: SendResult, now: datetime, policy: SettlingPolicy) -> Message:

@@ -13,6 +13,7 @@ from ivr_engine.domain.calls import Call
 from ivr_engine.domain.consent import ConsentRecord
 from ivr_engine.domain.events import Event, Happening
 from ivr_engine.domain.messages import Message, MessageStatus
+from ivr_engine.domain.pace import SenderPace
 from ivr_engine.domain.recordings import RecordingStatus, TalkRecording
 from ivr_engine.domain.switches import Switch
 from ivr_engine.domain.tickets import Comment, Ticket, TicketFile, Voicemail
@@ -71,8 +72,29 @@ class Messages(Protocol):
         ...
 
     def due(self, now: datetime, statuses: frozenset[MessageStatus], limit: int) -> list[Message]:
-        """Outbound messages in one of ``statuses`` whose ``next_attempt_at`` has come, oldest first;
-        locked, those another engine has locked left out."""
+        """Outbound messages in one of ``statuses`` whose ``next_attempt_at`` has come, oldest first, but for
+        those that are ready to be sent; locked, those another engine has locked left out."""
+        ...
+
+    def make_ready(self, now: datetime, limit: int) -> int:
+        """Queued messages that waited for a moment which has come are ready; how many that were."""
+        ...
+
+    def senders_waiting(self) -> list[str]:
+        """From which messages are ready to be sent."""
+        ...
+
+    def to_send(self, sender: str, limit: int) -> list[Message]:
+        """Those ready to be sent from ``sender``, whose turn it is first; locked, those another engine has
+        locked left out."""
+        ...
+
+    def left_in_sending(self, engine: str, limit: int) -> list[Message]:
+        """Requests of ``engine`` whose outcome is not stored; locked."""
+        ...
+
+    def last_of_stream(self, stream: str) -> Message | None:
+        """The one with the latest turn."""
         ...
 
     def with_pending_media(self, limit: int) -> list[Message]: ...
@@ -98,6 +120,20 @@ class Messages(Protocol):
     ) -> list[Message]:
         """Messages to or from ``number``, newest first."""
         ...
+
+
+class SenderPaces(Protocol):
+    """How fast each sender goes: one row for all engines, so the store decides among them."""
+
+    def get(self, sender: str) -> SenderPace | None:
+        """Locked until the transaction ends; ``None`` for one that never sent."""
+        ...
+
+    def turn(self, sender: str) -> float:
+        """Of what was sent last; not locked."""
+        ...
+
+    def save(self, pace: SenderPace) -> None: ...
 
 
 class Agents(Protocol):

@@ -17,6 +17,7 @@ from ivr_engine.ports.records import (
     Leases,
     Messages,
     Queues,
+    SenderPaces,
     SmsCounts,
     TalkRecordings,
     Tickets,
@@ -73,6 +74,8 @@ class Tx(Protocol):
     def deliveries(self) -> Deliveries: ...
     @property
     def leases(self) -> Leases: ...
+    @property
+    def paces(self) -> SenderPaces: ...
     @property
     def sms_counts(self) -> SmsCounts: ...
     @property

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from ivr_engine.messaging.carriers import Carriers
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaPolicy, MediaStorer
 from ivr_engine.messaging.outbox import Outbox, OutboxLimits
@@ -63,9 +64,8 @@ class Centre:
         company = SimSms(self.clock, name=site.sms.provider)
         self._outbox = Outbox(
             store=store,
-            provider=company,
+            carriers=Carriers(company, public_url=URL),
             clock=self.clock,
-            public_url=URL,
             limits=OutboxLimits(poll_s=pace.outbox_s, tick_s=0.0),
         )
         self._media = MediaStorer(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from sqlalchemy import URL, Connection, Engine, inspect, text
+from sqlalchemy import URL, Connection, Engine, false, inspect, text
 
 from ivr_engine.domain.messages import Direction, MessageStatus
 from ivr_engine.errors import ExternalError, Refused
@@ -229,7 +229,9 @@ def _ask_the_provider_first(connection: Connection) -> None:
     """What was still to be sent when the backup was made may have been sent since: as with a message whose
     engine died over it, the provider's list is asked before it is sent (again)."""
     waiting = (messages.c.direction == Direction.OUTBOUND) & (messages.c.status == MessageStatus.QUEUED)
-    connection.execute(messages.update().where(waiting).values(status=MessageStatus.SENDING.value))
+    connection.execute(
+        messages.update().where(waiting).values(status=MessageStatus.SENDING.value, ready=false())
+    )
 
 
 def _sound_version(connection: Connection, place: str) -> str:

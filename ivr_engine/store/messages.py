@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, Select, and_, bindparam, func, select, union_all
+from sqlalchemy import Row, Select, and_, bindparam, func, select, true, union_all
 
-from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, MessageStatus
+from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, MessageStatus, Urgency
 from ivr_engine.errors import Refused
 from ivr_engine.store.connection import Statements, changed
-from ivr_engine.store.tables import HAS_PENDING_MEDIA, messages
+from ivr_engine.store.tables import HAS_PENDING_MEDIA, IS_DUE_LATER, IS_READY, messages
 
 _c: Final = messages.c
-_ALL: Final = select(*(column for column in _c if column.name != "media_pending"))
+_ALL: Final = select(*(column for column in _c if column.name not in ("media_pending", "ready")))
 
 _INSERT: Final = messages.insert()
 _UPDATE: Final = messages.update().where(_c.id == bindparam("key"))
@@ -28,6 +28,7 @@ _IS_THERE: Final = select(_c.id).where(
 )
 _DUE: Final = (
     _ALL.where(
+        IS_DUE_LATER,
         _c.next_attempt_at <= bindparam("now"),
         _c.direction == bindparam("direction"),
         # Without coalesce SQLite takes the index of the statuses and reads every message accepted so far.
@@ -36,6 +37,51 @@ _DUE: Final = (
     .order_by(_c.next_attempt_at, _c.created_at, _c.id)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
+)
+_MAKE_READY: Final = (
+    messages.update()
+    .where(
+        _c.id.in_(
+            select(_c.id)
+            .where(
+                IS_DUE_LATER,
+                _c.next_attempt_at <= bindparam("now"),
+                _c.direction == Direction.OUTBOUND.value,
+                func.coalesce(_c.status, "") == MessageStatus.QUEUED.value,
+            )
+            .order_by(_c.next_attempt_at, _c.created_at, _c.id)
+            .limit(bindparam("limit"))
+            .with_for_update(skip_locked=True)
+        )
+    )
+    .values(ready=true(), updated_at=bindparam("now"))
+)
+
+
+def _each_sender() -> Select[Any]:
+    """Of what is ready, from one sender to the next by the index: there may be thousands of messages, and
+    senders are few."""
+    first = select(func.min(_c.sender).label("sender")).where(IS_READY).cte("each_sender", recursive=True)
+    after = select(func.min(_c.sender)).where(IS_READY, _c.sender > first.c.sender).scalar_subquery()
+    each = first.union_all(select(after).where(first.c.sender.is_not(None)))
+    return select(each.c.sender).where(each.c.sender.is_not(None))
+
+
+_SENDERS: Final = _each_sender()
+_TO_SEND: Final = (
+    _ALL.where(IS_READY, _c.sender == bindparam("sender"))
+    .order_by(_c.turn, _c.urgency, _c.created_at, _c.id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_LEFT_IN_SENDING: Final = (
+    _ALL.where(_c.status == MessageStatus.SENDING.value, _c.engine == bindparam("engine"))
+    .order_by(_c.created_at, _c.id)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_LAST_OF_STREAM: Final = (
+    _ALL.where(_c.stream == bindparam("stream")).order_by(_c.stream.desc(), _c.turn.desc()).limit(1)
 )
 _PENDING_MEDIA: Final = _ALL.where(HAS_PENDING_MEDIA).order_by(_c.created_at, _c.id).limit(bindparam("limit"))
 _OF_CALL: Final = _ALL.where(_c.call_id == bindparam("call")).order_by(_c.created_at, _c.id)
@@ -139,6 +185,23 @@ class MessageTable:
         }
         return [self._remembered(message) for message in self._many(_DUE, values, lock=True)]
 
+    def make_ready(self, now: datetime, limit: int) -> int:
+        return self._db.write(_MAKE_READY, {"now": now, "limit": limit})
+
+    def senders_waiting(self) -> list[str]:
+        return [row.sender for row in self._db.rows(_SENDERS)]
+
+    def to_send(self, sender: str, limit: int) -> list[Message]:
+        found = self._many(_TO_SEND, {"sender": sender, "limit": limit}, lock=True)
+        return [self._remembered(message) for message in found]
+
+    def left_in_sending(self, engine: str, limit: int) -> list[Message]:
+        found = self._many(_LEFT_IN_SENDING, {"engine": engine, "limit": limit}, lock=True)
+        return [self._remembered(message) for message in found]
+
+    def last_of_stream(self, stream: str) -> Message | None:
+        return self._one(_LAST_OF_STREAM, {"stream": stream})
+
     def with_pending_media(self, limit: int) -> list[Message]:
         """Oldest first."""
         return self._many(_PENDING_MEDIA, {"limit": limit})
@@ -205,6 +268,12 @@ def _columns(message: Message) -> dict[str, Any]:
         "next_attempt_at": message.next_attempt_at,
         "error_code": message.error_code,
         "retry_of": message.retry_of,
+        "urgency": int(message.urgency),
+        "stream": message.stream,
+        "turn": message.turn,
+        "valid_until": message.valid_until,
+        "engine": message.engine,
+        "ready": message.ready,
     }
 
 
@@ -228,4 +297,9 @@ def _message(row: Row[Any]) -> Message:
         next_attempt_at=row.next_attempt_at,
         error_code=row.error_code,
         retry_of=row.retry_of,
+        urgency=Urgency(row.urgency),
+        stream=row.stream,
+        turn=row.turn,
+        valid_until=row.valid_until,
+        engine=row.engine,
     )

@@ -22,6 +22,7 @@ from ivr_engine.store.failures import STORE_ERRORS, translated
 from ivr_engine.store.leases import LeaseTable
 from ivr_engine.store.messages import MessageTable
 from ivr_engine.store.noted import NOTHING, Noted
+from ivr_engine.store.paces import PaceTable
 from ivr_engine.store.queues import QueueTable
 from ivr_engine.store.recordings import RecordingTable
 from ivr_engine.store.sms_counts import SmsCountTable
@@ -48,6 +49,7 @@ class Transaction:
         "leases",
         "messages",
         "noted",
+        "paces",
         "queues",
         "recordings",
         "sms_counts",
@@ -76,6 +78,7 @@ class Transaction:
         self.contacts = ContactTable(statements)
         self.deliveries = DeliveryTable(statements)
         self.leases = LeaseTable(statements)
+        self.paces = PaceTable(statements)
         self.sms_counts = SmsCountTable(statements)
         self.sms_numbers = SmsNumberTable(statements)
 

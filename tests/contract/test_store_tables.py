@@ -16,7 +16,8 @@ from ivr_engine.domain import waiting
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import CallStarted, ConsentGiven, Happening, QueueEntered
-from ivr_engine.domain.messages import Direction, MediaStatus, MessageStatus
+from ivr_engine.domain.messages import Direction, MediaStatus, MessageStatus, Urgency
+from ivr_engine.domain.pace import SenderPace
 from ivr_engine.domain.wait_watch import Staffing, WaitWatch
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Store, Tx
@@ -157,12 +158,13 @@ async def test_an_unknown_message_is_missing(store: Store) -> None:
 
 
 async def test_due_messages(store: Store) -> None:
-    wanted = frozenset({MessageStatus.QUEUED, MessageStatus.UNSETTLED})
-    now = message(next_attempt_at=NOW)
+    wanted = frozenset({MessageStatus.ACCEPTED, MessageStatus.UNSETTLED})
+    now = message(next_attempt_at=NOW, status=MessageStatus.ACCEPTED)
     longer = message(next_attempt_at=NOW - timedelta(seconds=1), status=MessageStatus.UNSETTLED)
     others = [
-        message(next_attempt_at=NOW + timedelta(microseconds=1)),
-        message(next_attempt_at=None),
+        message(next_attempt_at=NOW + timedelta(microseconds=1), status=MessageStatus.ACCEPTED),
+        message(next_attempt_at=None, status=MessageStatus.ACCEPTED),
+        message(next_attempt_at=NOW),
         message(next_attempt_at=NOW, status=MessageStatus.SENDING),
         message(next_attempt_at=NOW, direction=Direction.INBOUND),
     ]
@@ -170,6 +172,60 @@ async def test_due_messages(store: Store) -> None:
     assert await store.run(lambda tx: tx.messages.due(NOW, wanted, 10)) == [longer, now]
     assert await store.run(lambda tx: tx.messages.due(NOW, wanted, 1)) == [longer]
     assert await store.run(lambda tx: tx.messages.due(NOW, frozenset(), 10)) == []
+
+
+async def test_messages_to_send_go_by_turn_then_urgency_then_age(store: Store) -> None:
+    campaign = message(next_attempt_at=NOW, turn=2.0, urgency=Urgency.CAMPAIGN)
+    conversation = message(next_attempt_at=NOW, turn=2.0, urgency=Urgency.CONVERSATION)
+    later = message(next_attempt_at=NOW, turn=3.0, urgency=Urgency.CONVERSATION)
+    caller = message(next_attempt_at=NOW, created_at=NOW + timedelta(seconds=1))
+    before = message(next_attempt_at=NOW)
+    elsewhere = message(next_attempt_at=NOW, sender="+493")
+    waits = message(next_attempt_at=NOW + timedelta(seconds=5))
+    others = [message(next_attempt_at=None), message(next_attempt_at=NOW, status=MessageStatus.SENDING)]
+    await store.run(writing(later, campaign, caller, conversation, before, elsewhere, waits, *others))
+    assert await store.run(lambda tx: sorted(tx.messages.senders_waiting())) == sorted(
+        [caller.sender, elsewhere.sender]
+    )
+    expected = [before, caller, conversation, campaign, later]
+    assert await store.run(lambda tx: tx.messages.to_send(caller.sender, 9)) == expected
+    assert await store.run(lambda tx: tx.messages.to_send(caller.sender, 1)) == [before]
+    assert await store.run(lambda tx: tx.messages.to_send("+499", 9)) == []
+
+
+async def test_what_waited_for_a_moment_is_made_ready_when_it_has_come(store: Store) -> None:
+    first, second = (message(next_attempt_at=NOW + timedelta(seconds=s)) for s in (1, 2))
+    looked_for = message(next_attempt_at=NOW, status=MessageStatus.UNSETTLED)
+    await store.run(writing(second, first, looked_for))
+    now = NOW + timedelta(seconds=3)
+    assert await store.run(lambda tx: tx.messages.make_ready(NOW, 9)) == 0
+    assert await store.run(lambda tx: tx.messages.make_ready(now, 1)) == 1
+    expected = replace(first, updated_at=now)
+    assert await store.run(lambda tx: tx.messages.to_send(first.sender, 9)) == [expected]
+    assert await store.run(lambda tx: tx.messages.make_ready(now, 9)) == 1
+    assert await store.run(lambda tx: tx.messages.make_ready(now, 9)) == 0
+
+
+async def test_what_an_engine_left_in_sending(store: Store) -> None:
+    mine = message(status=MessageStatus.SENDING, engine="ivr-1")
+    others = message(status=MessageStatus.SENDING, engine="ivr-2"), message(engine="ivr-1")
+    await store.run(writing(mine, *others))
+    assert await store.run(lambda tx: tx.messages.left_in_sending("ivr-1", 9)) == [mine]
+
+
+async def test_the_last_of_a_stream_has_the_latest_turn(store: Store) -> None:
+    last = message(stream="spring", turn=7.0, status=MessageStatus.DELIVERED)
+    await store.run(writing(last, message(stream="spring", turn=6.0), message(stream="x", turn=9.0)))
+    assert await store.run(lambda tx: tx.messages.last_of_stream("spring")) == last
+    assert await store.run(lambda tx: tx.messages.last_of_stream("summer")) is None
+
+
+async def test_the_pace_of_a_sender(store: Store) -> None:
+    assert await store.run(lambda tx: (tx.paces.get("+491"), tx.paces.turn("+491"))) == (None, 0.0)
+    for pace in (SenderPace("+491", NOW, 1.5), SenderPace("+491", NOW + timedelta(seconds=1), 2.0)):
+        await store.run(lambda tx, pace=pace: tx.paces.save(pace))
+        assert await store.run(lambda tx: tx.paces.get("+491")) == pace
+        assert await store.run(lambda tx: tx.paces.turn("+491")) == pace.turn
 
 
 async def test_messages_with_pending_media(store: Store) -> None:

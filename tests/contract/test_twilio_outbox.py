@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from ivr_engine.domain.messages import Message, MessageStatus, outbound
+from ivr_engine.messaging.carriers import Carriers
+from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import status_reported
 from ivr_engine.messaging.outbox import Outbox, OutboxLimits
 from ivr_engine.messaging.settling import SettlingPolicy
@@ -77,11 +79,10 @@ async def test_one_text_and_a_twin_are_each_sent_once(world: TwilioWorld, store:
     provider = Twilio(account(world.fake.url), owner_of=owner_in(store))
     outbox = Outbox(
         store=store,
-        provider=provider,
+        carriers=Carriers(provider, public_url=world.sink.url, probe_first_s=0.05),
         clock=WallClock(),
-        public_url=world.sink.url,
-        policy=HASTY,
-        limits=OutboxLimits(poll_s=0.05, probe_first_s=0.05),
+        rules=SendingRules(policy=HASTY),
+        limits=OutboxLimits(poll_s=0.05),
     )
     try:
         async with asyncio.TaskGroup() as group:

@@ -15,6 +15,8 @@ from fastapi import FastAPI
 
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.messages import Message, MessageStatus, outbound
+from ivr_engine.messaging.carriers import Carriers
+from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaPolicy, MediaStorer
 from ivr_engine.messaging.outbox import Outbox, OutboxLimits
@@ -174,11 +176,10 @@ def _wired(url: str, store: Store, server: Running, provider: Simulator, folder:
         provider=provider,
         outbox=Outbox(
             store=store,
-            provider=provider,
+            carriers=Carriers(provider, public_url=url, probe_first_s=0.05),
             clock=clock,
-            public_url=url,
-            policy=HASTY,
-            limits=OutboxLimits(poll_s=0.05, probe_first_s=0.05),
+            rules=SendingRules(policy=HASTY),
+            limits=OutboxLimits(poll_s=0.05),
         ),
         media=media,
         reconciliation=Reconciliation(

@@ -7,14 +7,17 @@ import contextlib
 import itertools
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from ivr_engine.domain.events import MessageQueued, MessageStatusChanged
 from ivr_engine.domain.messages import Media, Message, MessageStatus, outbound
+from ivr_engine.messaging.carriers import Carriers, Second
+from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import status_reported
-from ivr_engine.messaging.outbox import Outbox, OutboxLimits, Veto
-from ivr_engine.messaging.settling import SettlingPolicy
+from ivr_engine.messaging.outbox import Outbox, OutboxLimits
+from ivr_engine.messaging.queueing import enqueue
 from ivr_engine.ports import (
     Accepted,
     FindResult,
@@ -34,6 +37,7 @@ from ivr_engine.store import connect
 from tests.flow.databases import new_database
 
 SENDER = "+4930123456"
+SECOND_SENDER = "+4930999999"
 PHONE = "+4915112345678"
 ANSWER_S = 0.1
 """How long the company takes to answer."""
@@ -49,6 +53,7 @@ class Company:
     """``says``: how each further request to send ends; then ``OK`` for ever. ``down``: every request is
     answered 500. ``ledger``: (provider id, our message id), once for each message taken."""
 
+    name: str = "company"
     says: list[str] = field(default_factory=list[str])
     list_says: list[str] = field(default_factory=list[str])
     down: bool = False
@@ -92,9 +97,8 @@ class Company:
 class CompanyAdapter:
     """``SmsProvider`` of one engine: its requests stop with the engine's ``life``."""
 
-    name = "company"
-
     def __init__(self, company: Company, life: Life) -> None:
+        self.name = company.name
         self._company = company
         self._life = life
 
@@ -111,7 +115,7 @@ class CompanyAdapter:
 
     async def _sent(self, message: Message, status_url: str) -> SendResult:
         company = self._company
-        assert status_url == f"https://engine.example/webhooks/sms/company/status?message={message.id}"
+        assert status_url == f"https://engine.example/webhooks/sms/{company.name}/status?message={message.id}"
         says = ERROR if company.down else company.says.pop(0) if company.says else OK
         if says == UNREACHABLE:
             return NotTaken("unreachable", "no connection", retry_after_s=1.0)
@@ -176,25 +180,23 @@ class Office:
         self._read = 0
         self._status: dict[str, str] = {}
 
-    async def queue(self, count: int = 1, *, text: str = "Hello") -> list[str]:
+    async def queue(self, count: int = 1, *, text: str = "Hello", **fields: Any) -> list[str]:
         ids = [f"m{len(self.queued) + n}" for n in range(count)]
         self.queued += ids
 
         def write(tx: Tx) -> None:
             for id in ids:
-                tx.messages.add(
-                    outbound(
-                        id=id,
-                        sender=SENDER,
-                        recipient=PHONE,
-                        text=text,
-                        provider="company",
-                        purpose="wait_time_sms",
-                        call_id="c1",
-                        now=self.clock.now(),
-                    )
+                message = outbound(
+                    id=id,
+                    sender=SENDER,
+                    recipient=PHONE,
+                    text=text,
+                    provider="company",
+                    purpose="wait_time_sms",
+                    call_id="c1",
+                    now=self.clock.now(),
                 )
-                tx.events.add(self.clock.now(), "c1", MessageQueued(id))
+                enqueue(tx, replace(message, **fields))
 
         await self.store.run(write)
         return ids
@@ -214,9 +216,9 @@ class Office:
             if isinstance(e.what, MessageStatusChanged) and e.what.message_id == id
         ]
 
-    async def report(self, report: StatusReport) -> None:
+    async def report(self, report: StatusReport, company: str = "company") -> None:
         """As the webhook does."""
-        await self.store.run(lambda tx: status_reported(tx, report, "company", self.clock.now()))
+        await self.store.run(lambda tx: status_reported(tx, report, company, self.clock.now()))
 
     async def until(self, *wanted: MessageStatus, limit_s: float = 100_000.0) -> None:
         """Every message is in one of the ``wanted`` statuses."""
@@ -243,9 +245,9 @@ class Office:
         self,
         life: Life | None = None,
         *,
-        policy: SettlingPolicy | None = None,
+        rules: SendingRules | None = None,
         limits: OutboxLimits | None = None,
-        veto: Veto | None = None,
+        second: Company | None = None,
     ) -> AsyncGenerator[Outbox, None]:
         """One engine's outbox at work, until the body ends."""
         life = life or Life()
@@ -253,12 +255,14 @@ class Office:
         store.faults = self.faults
         outbox = Outbox(
             store=store,
-            provider=CompanyAdapter(self.company, life),
+            carriers=Carriers(
+                CompanyAdapter(self.company, life),
+                second and Second(CompanyAdapter(second, life), SECOND_SENDER),
+                public_url="https://engine.example/",
+            ),
             clock=self.clock,
-            public_url="https://engine.example/",
-            policy=policy,
+            rules=rules,
             limits=limits,
-            veto=veto,
         )
         running = asyncio.create_task(outbox.run())
         try:

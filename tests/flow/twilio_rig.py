@@ -19,6 +19,8 @@ from typing import Any, ParamSpec
 from fastapi import FastAPI
 
 from ivr_engine.domain.messages import Message, MessageStatus, outbound
+from ivr_engine.messaging.carriers import Carriers
+from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaPolicy, MediaStorer
 from ivr_engine.messaging.outbox import Outbox, OutboxLimits
@@ -142,11 +144,10 @@ async def rig(folder: Path) -> AsyncGenerator[Rig]:
         )
         outbox = Outbox(
             store=centre.store,
-            provider=provider,
+            carriers=Carriers(provider, public_url=PUBLIC, probe_first_s=0.05),
             clock=clock,
-            public_url=PUBLIC,
-            policy=HASTY,
-            limits=OutboxLimits(poll_s=0.05, probe_first_s=0.05),
+            rules=SendingRules(policy=HASTY),
+            limits=OutboxLimits(poll_s=0.05),
         )
         reconciliation = Reconciliation(
             store=centre.store,

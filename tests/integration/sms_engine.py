@@ -19,6 +19,8 @@ from fastapi import FastAPI
 
 from ivr_engine.domain.messages import Media, Message, MessageStatus, outbound
 from ivr_engine.errors import Refused
+from ivr_engine.messaging.carriers import Carriers
+from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaPolicy, MediaStorer
 from ivr_engine.messaging.outbox import Outbox, OutboxLimits
@@ -132,10 +134,9 @@ async def main(state: Path, database_url: str, port: int, simulator_url: str, fa
     )
     outbox = Outbox(
         store=store,
-        provider=provider,
+        carriers=Carriers(provider, public_url=url),
         clock=clock,
-        public_url=url,
-        policy=HASTY,
+        rules=SendingRules(policy=HASTY),
         limits=OutboxLimits(sends_at_once=2, poll_s=0.05),
     )
     looking = Reconciliation(

@@ -1,9 +1,9 @@
 """The tables, in types that SQLite and PostgreSQL both have.
 
 Derived columns serve an index and are never read back: ``calls.is_open``, ``calls.line``,
-``calls.place_at``, ``calls.calls_back`` and ``messages.media_pending``; ``calls.flow`` and ``calls.node``
-serve people who read the table (``calls.visit`` has both). The domain computes them, so the rule has one
-home.
+``calls.place_at``, ``calls.calls_back``, ``messages.media_pending`` and ``messages.ready``; ``calls.flow``
+and ``calls.node`` serve people who read the table (``calls.visit`` has both). The domain computes them, so
+the rule has one home.
 The indexes are partial on them, not on ``chapter`` or ``media``: writing a column that an index so much
 as mentions makes SQLite write the index too, and a chapter changes many times a call.
 
@@ -22,14 +22,24 @@ from ivr_engine.store.tables.crm import (
     crm_deliveries,
 )
 from ivr_engine.store.tables.engine import checks, engines, events, leases, wait_watch
-from ivr_engine.store.tables.messages import HAS_PENDING_MEDIA, consents, messages, sms_counts
+from ivr_engine.store.tables.messages import (
+    HAS_PENDING_MEDIA,
+    IS_DUE_LATER,
+    IS_READY,
+    consents,
+    messages,
+    sender_paces,
+    sms_counts,
+)
 from ivr_engine.store.tables.recordings import recordings, voicemails
 from ivr_engine.store.tables.sms_numbers import sms_numbers
 from ivr_engine.store.tables.tickets import comments, files, tickets
 
 __all__ = [
     "HAS_PENDING_MEDIA",
+    "IS_DUE_LATER",
     "IS_OPEN",
+    "IS_READY",
     "agents",
     "callers",
     "calls",
@@ -48,6 +58,7 @@ __all__ = [
     "messages",
     "metadata",
     "recordings",
+    "sender_paces",
     "sms_counts",
     "sms_numbers",
     "switches",

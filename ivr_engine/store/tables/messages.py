@@ -7,11 +7,14 @@ from typing import Final
 from sqlalchemy import (
     Boolean,
     Column,
+    Float,
     Index,
     Integer,
     Table,
     Text,
     UniqueConstraint,
+    and_,
+    false,
     true,
 )
 
@@ -39,9 +42,17 @@ messages: Final = Table(
     Column("next_attempt_at", UtcDateTime),
     Column("error_code", Name),
     Column("retry_of", Name, comment="the message that this one is sent in place of"),
+    Column("urgency", Integer, nullable=False),
+    Column("stream", Name, comment="the conversation or campaign that it is of"),
+    Column("turn", Float, nullable=False, comment="its place among what waits at its sender"),
+    Column("valid_until", UtcDateTime),
+    Column("engine", Name, comment="whose request to the provider it is or was"),
+    Column("ready", Boolean, nullable=False, comment="to be sent as soon as its sender may"),
     UniqueConstraint("provider", "provider_id"),
 )
 
+IS_READY: Final = messages.c.ready.is_(true())
+IS_DUE_LATER: Final = and_(messages.c.next_attempt_at.is_not(None), messages.c.ready.is_(false()))
 HAS_PENDING_MEDIA: Final = messages.c.media_pending.is_(true())
 
 Index(
@@ -49,14 +60,33 @@ Index(
     messages.c.next_attempt_at,
     messages.c.created_at,
     messages.c.id,
-    **where(messages.c.next_attempt_at.is_not(None)),
+    **where(IS_DUE_LATER),
 )
+Index(
+    "ix_messages_ready",
+    messages.c.sender,
+    messages.c.turn,
+    messages.c.urgency,
+    messages.c.created_at,
+    messages.c.id,
+    **where(IS_READY),
+)
+Index("ix_messages_stream", messages.c.stream, messages.c.turn, **where(messages.c.stream.is_not(None)))
 Index("ix_messages_pending_media", messages.c.created_at, messages.c.id, **where(HAS_PENDING_MEDIA))
 Index(None, messages.c.sender, messages.c.created_at)
 Index(None, messages.c.recipient, messages.c.created_at)
 Index(None, messages.c.status, messages.c.created_at)
 Index(None, messages.c.created_at)
 Index("ix_messages_call_id", messages.c.call_id, **where(messages.c.call_id.is_not(None)))
+
+
+sender_paces: Final = Table(
+    "sender_paces",
+    metadata,
+    Column("sender", Name, primary_key=True),
+    Column("free_at", UtcDateTime, nullable=False, comment="when its next part may leave"),
+    Column("turn", Float, nullable=False, comment="of what was sent last, callers' messages aside"),
+)
 
 
 consents: Final = Table(

@@ -215,6 +215,12 @@ def upgrade() -> None:
         sa.Column("next_attempt_at", _TIME),
         sa.Column("error_code", _NAME),
         sa.Column("retry_of", _NAME, comment="the message that this one is sent in place of"),
+        sa.Column("urgency", sa.Integer(), nullable=False),
+        sa.Column("stream", _NAME, comment="the conversation or campaign that it is of"),
+        sa.Column("turn", sa.Float(), nullable=False, comment="its place among what waits at its sender"),
+        sa.Column("valid_until", _TIME),
+        sa.Column("engine", _NAME, comment="whose request to the provider it is or was"),
+        sa.Column("ready", sa.Boolean(), nullable=False, comment="to be sent as soon as its sender may"),
         sa.PrimaryKeyConstraint("id", name="pk_messages"),
         sa.UniqueConstraint("provider", "provider_id", name="uq_messages_provider_provider_id"),
     )
@@ -224,8 +230,17 @@ def upgrade() -> None:
         "ix_messages_due",
         "messages",
         ["next_attempt_at", "created_at", "id"],
-        **_where("next_attempt_at IS NOT NULL"),
+        **_where(
+            "next_attempt_at IS NOT NULL AND ready IS 0", "next_attempt_at IS NOT NULL AND ready IS false"
+        ),
     )
+    op.create_index(
+        "ix_messages_ready",
+        "messages",
+        ["sender", "turn", "urgency", "created_at", "id"],
+        **_where("ready IS 1", "ready IS true"),
+    )
+    op.create_index("ix_messages_stream", "messages", ["stream", "turn"], **_where("stream IS NOT NULL"))
     op.create_index(
         "ix_messages_pending_media",
         "messages",
@@ -236,6 +251,15 @@ def upgrade() -> None:
     op.create_index("ix_messages_sender_created_at", "messages", ["sender", "created_at"])
     op.create_index("ix_messages_status_created_at", "messages", ["status", "created_at"])
 
+    op.create_table(
+        "sender_paces",
+        sa.Column("sender", _NAME, nullable=False),
+        sa.Column("free_at", _TIME, nullable=False, comment="when its next part may leave"),
+        sa.Column(
+            "turn", sa.Float(), nullable=False, comment="of what was sent last, callers' messages aside"
+        ),
+        sa.PrimaryKeyConstraint("sender", name="pk_sender_paces"),
+    )
     op.create_table(
         "queue_turns",
         sa.Column("queue", _NAME, nullable=False),
@@ -337,9 +361,7 @@ def upgrade() -> None:
             ["contact_id"], ["contacts.id"], name="fk_contact_externals_contact_id", ondelete="CASCADE"
         ),
     )
-    op.create_index(
-        "ix_contact_externals_system_external_id", "contact_externals", ["system", "external_id"]
-    )
+    op.create_index("ix_contact_externals_system_external_id", "contact_externals", ["system", "external_id"])
 
     op.create_table(
         "crm_cursors",
@@ -371,9 +393,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_crm_deliveries_due", "crm_deliveries", ["adapter", "next_attempt_at", "serial"], **waits
     )
-    op.create_index(
-        "ix_crm_deliveries_of_call", "crm_deliveries", ["adapter", "call_id", "serial"], **waits
-    )
+    op.create_index("ix_crm_deliveries_of_call", "crm_deliveries", ["adapter", "call_id", "serial"], **waits)
     op.create_index("ix_crm_deliveries_oldest", "crm_deliveries", ["adapter", "at"], **waits)
     op.create_index(
         "ix_crm_deliveries_dead",
