@@ -7,11 +7,13 @@ import structlog
 from ivr_engine.bootstrap.adapters import api_token
 from ivr_engine.bootstrap.parts import Parts
 from ivr_engine.callflow.commands import CallCommands
+from ivr_engine.callflow.in_call_sms import InCallSmsCommands
 from ivr_engine.site import drawing
 from ivr_engine.web.app import create_app
 from ivr_engine.web.drain import drain_router
 from ivr_engine.web.health import HealthBoard
 from ivr_engine.web.in_call import in_call_router
+from ivr_engine.web.in_call_sms import in_call_sms_router
 from ivr_engine.web.server import serve
 from ivr_engine.web.services import WebServices
 from ivr_engine.web.site import site_router
@@ -47,6 +49,7 @@ def _web_services(parts: Parts, board: HealthBoard) -> WebServices:
             parts.texts.handset(),
             drain_router(parts.drain),
             in_call_router(CallCommands(parts.house)),
+            in_call_sms_router(InCallSmsCommands(parts.house)),
             site_router(
                 lambda: parts.reloader.state, parts.reloader.reload, lambda flow: _picture(parts, flow)
             ),

@@ -17,6 +17,7 @@ from ivr_engine.cli import (
     db,
     handset,
     in_call,
+    in_call_sms,
     processes,
     say,
     script,
@@ -39,6 +40,7 @@ processes.add_to(app)
 asking.add_to(app)
 staff.add_to(asking.agents_app, asking.queues_app)
 in_call.add_to(asking.calls_app)
+in_call_sms.add_to(asking.calls_app)
 config.add_to(app)
 beginning.add_to(app)
 say.add_to(app)

@@ -79,7 +79,10 @@ class MessageItem(BaseModel):
         description="queued, sending, unsettled, accepted, sent, delivered, undelivered, failed, "
         "unknown (nobody can tell; resend or drop it), received"
     )
-    purpose: str = Field(description="Why it exists: wait_time_sms, reply, …")
+    purpose: str = Field(
+        description="Why it exists. Out: wait_time_sms, in_call_sms (by the agent), closing_sms, "
+        "automatic_answer, …; in: reply, late_reply (after a talk, not on the ticket), unsolicited"
+    )
     call_id: str | None
     ticket_id: str | None
     attempts: int = Field(description="Requests made to the provider")
