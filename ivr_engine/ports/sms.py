@@ -87,6 +87,14 @@ class StatusReport:
     retry_after_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OwnNumber:
+    """What the provider carries from a number of ours."""
+
+    texts: bool
+    media: bool
+
+
 class SmsProvider(Protocol):
     """A company (or a simulator) that carries text messages."""
 
@@ -107,6 +115,11 @@ class SmsProvider(Protocol):
 
     async def fetch(self, media: Media) -> tuple[str, bytes]:
         """(content type claimed, content); at most the configured size. Raises ``ExternalError``."""
+        ...
+
+    async def own_number(self, number: str) -> OwnNumber | None:
+        """What ``number`` can do, if it is among ours there; ``None``: it is not, or it is a name, which no
+        list holds. Raises ``ExternalError`` when the provider cannot say."""
         ...
 
     def read_webhook(self, request: WebhookRequest) -> InboundSms | StatusReport:

@@ -20,6 +20,7 @@ from ivr_engine.ports import (
     InboundSms,
     NotListed,
     NotTaken,
+    OwnNumber,
     SendResult,
     StatusReport,
     Unclear,
@@ -65,6 +66,8 @@ class SimSms:
         self.faults: deque[Fault] = deque()
         self.files: dict[str, tuple[str, bytes]] = {}
         """Content type and content by URL."""
+        self.strangers: set[str] = set()
+        """Numbers that are not ours; every other one is."""
         self.taken: Callable[[Entry], None] | None = None
         """Told of each message taken."""
         self._clock = clock
@@ -101,6 +104,9 @@ class SimSms:
 
     async def received_since(self, since: datetime) -> Sequence[InboundSms]:
         return [sms for at, sms in self._received if at >= since]
+
+    async def own_number(self, number: str) -> OwnNumber | None:
+        return None if number in self.strangers else OwnNumber(texts=True, media=True)
 
     async def fetch(self, media: Media) -> tuple[str, bytes]:
         if media.url not in self.files:

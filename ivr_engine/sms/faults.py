@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-Place = Literal["send", "list", "media", "callbacks", "inbound"]
+Place = Literal["send", "list", "media", "numbers", "callbacks", "inbound"]
 
 KINDS: Final[dict[Place, frozenset[str]]] = {
     "send": frozenset(
@@ -20,6 +20,7 @@ KINDS: Final[dict[Place, frozenset[str]]] = {
     ),
     "list": frozenset({"error", "busy", "hang", "reset"}),
     "media": frozenset({"error", "busy", "hang", "reset"}),
+    "numbers": frozenset({"missing", "error", "busy", "hang", "reset"}),
     "callbacks": frozenset({"duplicate", "late", "reversed", "missing", "undelivered"}),
     "inbound": frozenset({"duplicate", "late", "missing"}),
 }
@@ -33,6 +34,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ``hold_s`` · ``late_accept`` accepts only after ``hold_s`` · ``lose_answer`` accepts, then resets the
     connection · ``reset`` resets without accepting · ``refuse`` answers 400 with ``code`` ·
     ``early_callbacks`` sends all status callbacks before it answers.
+    On ``numbers``: ``missing`` says that the number is not ours.
     On ``callbacks``: ``duplicate`` sends each ``copies`` times · ``late`` after ``hold_s`` more ·
     ``reversed`` delivered before sent · ``missing`` none · ``undelivered`` ends in that status with ``code``.
     On ``inbound``: ``duplicate`` sends the webhook ``copies`` times at once · ``late`` · ``missing``.

@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 
 from ivr_engine.domain.messages import Media, Message, MessageStatus
+from ivr_engine.domain.sms_numbers import Kind, kind_of
 from ivr_engine.errors import ExternalError, Gone, Refused, Rejected, Unreachable, in_words
 from ivr_engine.ports import (
     Accepted,
@@ -19,6 +20,7 @@ from ivr_engine.ports import (
     InboundSms,
     NotListed,
     NotTaken,
+    OwnNumber,
     SendResult,
     StatusReport,
     Unclear,
@@ -99,6 +101,11 @@ class _Status(msgspec.Struct, frozen=True):
     error_code: str | None = None
 
 
+class _Number(msgspec.Struct, frozen=True):
+    texts: bool
+    media: bool
+
+
 class _Problem(msgspec.Struct, frozen=True):
     code: str = ""
     message: str = ""
@@ -172,6 +179,19 @@ class Simulator:
             if page.next_page is None:
                 return found
             query["page"] = page.next_page
+
+    async def own_number(self, number: str) -> OwnNumber | None:
+        if kind_of(number) is Kind.ALPHANUMERIC:
+            return None
+        try:
+            content = await self._call("GET", f"/v1/numbers/{quote(number, safe='+')}")
+        except Gone:
+            return None
+        try:
+            told = msgspec.json.decode(content, type=_Number)
+        except UNREADABLE as error:
+            raise Rejected(f"the provider's answer is not understood: {error}") from error
+        return OwnNumber(told.texts, told.media)
 
     async def fetch(self, media: Media) -> tuple[str, bytes]:
         # The URL came in with a message: only this provider's own media are worth our credentials.

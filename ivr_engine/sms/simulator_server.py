@@ -158,6 +158,7 @@ class _Provider:
                 web.get("/v1/messages", self._list),
                 web.get("/v1/messages/{id}", self._get),
                 web.get("/v1/media/{id}", self._media),
+                web.get("/v1/numbers/{number}", self._number),
                 web.get("/control/faults", self._show_faults),
                 web.post("/control/faults", self._add_fault),
                 web.delete("/control/faults", self._clear_faults),
@@ -276,6 +277,15 @@ class _Provider:
         if found is None:
             raise Problem(404, "20404", "no such media")
         return web.Response(body=found[1], headers={"Content-Type": found[0]})
+
+    async def _number(self, request: web.Request) -> web.Response:
+        """Every number is ours here: whoever tries the engine out has none."""
+        fault = self._faults.take("numbers")
+        if fault is not None and fault.kind == "missing":
+            raise Problem(404, "20404", "no such number")
+        if fault is not None:
+            return await self._fail(request, fault)
+        return json_answer({"number": request.match_info["number"], "texts": True, "media": True})
 
     async def _trouble(self, request: web.Request, on: Place) -> None:
         fault = self._faults.take(on)

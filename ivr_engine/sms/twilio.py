@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from ivr_engine.domain.messages import Media, Message
+from ivr_engine.domain.sms_numbers import Kind, kind_of
 from ivr_engine.errors import ExternalError, Gone, Refused, Rejected, in_words
 from ivr_engine.ports import (
     Accepted,
@@ -22,6 +23,7 @@ from ivr_engine.ports import (
     InboundSms,
     NotListed,
     NotTaken,
+    OwnNumber,
     SendResult,
     StatusReport,
     Unclear,
@@ -197,6 +199,15 @@ class Twilio:
             known = await self._api.media(one.sid)
             self._media_of.put(one.sid, known)
         return known
+
+    async def own_number(self, number: str) -> OwnNumber | None:
+        match kind_of(number):
+            case Kind.ALPHANUMERIC:
+                return None
+            case Kind.SHORT_CODE:
+                return await self._api.short_code(number)
+            case _:
+                return await self._api.phone_number(number)
 
     async def fetch(self, media: Media) -> tuple[str, bytes]:
         return await self._files.fetch(media.url)

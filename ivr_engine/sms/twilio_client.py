@@ -5,7 +5,7 @@ The only file that imports it.
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar, cast
 from urllib.parse import urlparse
@@ -26,6 +26,7 @@ from yarl import URL
 
 from ivr_engine.domain.messages import Message
 from ivr_engine.errors import Gone, Rejected, Unreachable, in_words
+from ivr_engine.ports import OwnNumber
 from ivr_engine.sms.twilio_account import TWILIO_URL, TwilioAccount
 from ivr_engine.sms.twilio_list import Listed
 from ivr_engine.sms.twilio_media import CONNECT_S, limited
@@ -54,7 +55,10 @@ class TwilioApi:
             http_client=_Http(session, account),
             environment={"TWILIO_REGION": ""},  # the library would read the process's otherwise
         )
-        self._messages = client.api.v2010.accounts(account.sid).messages
+        of_account = client.api.v2010.accounts(account.sid)
+        self._messages = of_account.messages
+        self._phone_numbers = of_account.incoming_phone_numbers
+        self._short_codes = of_account.short_codes
 
     async def create(self, message: Message, status_url: str) -> Listed:
         """Raises what happened, as it happened: ``Answered``, one of ``UNREADABLE``, ``aiohttp``'s errors,
@@ -84,6 +88,23 @@ class TwilioApi:
             for file in files
             if file.uri
         )
+
+    async def phone_number(self, number: str) -> OwnNumber | None:
+        """``None`` when the account has no such number; ``ExternalError``."""
+        found = await _asked(self._phone_numbers.list_async(phone_number=number, limit=PAGE_SIZE))
+        for one in found:
+            if one.phone_number == number:
+                able = cast(object, one.capabilities)  # a mapping, whatever the library says
+                if not isinstance(able, Mapping):
+                    raise Rejected("Twilio does not say what the number can do")
+                told = cast(Mapping[str, object], able)
+                return OwnNumber(texts=told.get("sms") is True, media=told.get("mms") is True)
+        return None
+
+    async def short_code(self, number: str) -> OwnNumber | None:
+        """Likewise. Twilio does not say whether it carries media."""
+        found = await _asked(self._short_codes.list_async(short_code=number, limit=PAGE_SIZE))
+        return OwnNumber(texts=True, media=False) if any(one.short_code == number for one in found) else None
 
     async def listed(
         self,

@@ -96,6 +96,8 @@ class FakeTwilio:
         self.failing: list[str] = []
         self.list_failing: list[str] = []
         self.requests: list[str] = []
+        self.numbers = {SENDER: {"voice": True, "sms": True, "mms": True, "fax": False}}
+        self.short_codes = {"72000"}
         self.callbacks = True
         self.undelivered: list[str] = []
         self.hang_s = SOON
@@ -192,6 +194,8 @@ class FakeTwilio:
         app.router.add_get(f"{ROOT}/Messages/{{sid}}.json", self._get)
         app.router.add_get(f"{ROOT}/Messages/{{sid}}/Media.json", self._media_list)
         app.router.add_get(f"{ROOT}/Messages/{{sid}}/Media/{{file}}", self._media)
+        app.router.add_get(f"{ROOT}/IncomingPhoneNumbers.json", self._own_numbers)
+        app.router.add_get(f"{ROOT}/SMS/ShortCodes.json", self._own_short_codes)
         app.router.add_get("/cdn/{file}", self._cdn)
         return app
 
@@ -287,6 +291,28 @@ class FakeTwilio:
             }
         )
 
+    async def _own_numbers(self, request: web.Request) -> web.StreamResponse:
+        """As at Twilio, what is asked for is a part of a number."""
+        part = request.query.get("PhoneNumber", "")
+        found: list[dict[str, object]] = [
+            {"sid": f"PN{n:032x}", "phone_number": number, "capabilities": able}
+            for n, (number, able) in enumerate(self.numbers.items())
+            if part in number
+        ]
+        return self._page(request, "incoming_phone_numbers", found)
+
+    async def _own_short_codes(self, request: web.Request) -> web.StreamResponse:
+        part = request.query.get("ShortCode", "")
+        return self._page(
+            request, "short_codes", [{"short_code": code} for code in self.short_codes if part in code]
+        )
+
+    def _page(self, request: web.Request, name: str, found: list[dict[str, object]]) -> web.StreamResponse:
+        how = self.list_failing.pop(0) if self.list_failing else ""
+        if how:
+            return _problem(int(how), 20500, "as the test wants it")
+        return web.json_response({name: found, "next_page_uri": None, "page": 0, "uri": request.path_qs})
+
     def row(self, sid: str) -> Row | None:
         return next((row for row in self.rows if row.sid == sid), None)
 
@@ -351,6 +377,9 @@ class TwilioWorld:
 
     async def fails(self, how: str) -> None:
         self.fake.failing.append(how)
+
+    async def lacks(self, number: str) -> None:
+        self.fake.numbers.pop(number, None)
 
     async def phone_writes(self, text: str, media: Sequence[tuple[str, bytes]] = ()) -> str:
         row = self.fake.text_from_phone(text, media)

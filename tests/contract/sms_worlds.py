@@ -56,6 +56,10 @@ class World(Protocol):
         """The next request to send: ``busy``, ``error``, ``refuse``, ``lose_answer``, ``hang``, ``reset``."""
         ...
 
+    async def lacks(self, number: str) -> None:
+        """The next question about ``number`` is answered: it is not ours. Without this it is."""
+        ...
+
     async def phone_writes(self, text: str, media: Sequence[tuple[str, bytes]] = ()) -> str:
         """Returns the provider's id."""
         ...
@@ -124,6 +128,9 @@ class SimulatorWorld:
         self.server.faults.add(
             Fault(on="send", kind=how, times=1, hold_s=SOON, code="21610", retry_after_s=7)
         )
+
+    async def lacks(self, number: str) -> None:
+        self.server.faults.add(Fault(on="numbers", kind="missing", times=1))
 
     async def phone_writes(self, text: str, media: Sequence[tuple[str, bytes]] = ()) -> str:
         return await self.provider.answer(PHONE, SENDER, text, media)

@@ -11,7 +11,7 @@ import pytest
 
 from ivr_engine.domain.messages import Media, MessageStatus
 from ivr_engine.errors import ExternalError, Refused
-from ivr_engine.ports import Accepted, InboundSms, NotListed, NotTaken, StatusReport, Unclear
+from ivr_engine.ports import Accepted, InboundSms, NotListed, NotTaken, OwnNumber, StatusReport, Unclear
 from tests.contract.sms_worlds import KINDS, PHONE, SENDER, World, message, opened
 
 
@@ -103,6 +103,20 @@ async def test_a_text_from_a_phone_is_told_and_listed_with_the_same_id(world: Wo
     assert told == InboundSms(provider_id, PHONE, SENDER, "Where are you?")
     assert list(await world.provider.received_since(began)) == [told]
     assert list(await world.provider.received_since(datetime.now(UTC) + timedelta(hours=1))) == []
+
+
+async def test_a_number_of_ours_is_known_with_what_it_carries(world: World) -> None:
+    assert await world.provider.own_number(SENDER) == OwnNumber(texts=True, media=True)
+    assert (await world.provider.own_number("72000")) is not None
+
+
+async def test_a_number_that_is_not_ours_is_not_known(world: World) -> None:
+    await world.lacks(SENDER)
+    assert await world.provider.own_number(SENDER) is None
+
+
+async def test_a_name_is_in_no_list(world: World) -> None:
+    assert await world.provider.own_number("EXAMPLE") is None
 
 
 async def test_pictures_come_with_the_text_and_are_fetched_with_credentials(world: World) -> None:

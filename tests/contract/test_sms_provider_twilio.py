@@ -14,7 +14,16 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ivr_engine.domain.messages import Media, Message, MessageStatus
 from ivr_engine.errors import Gone, Refused, Rejected, Unreachable
-from ivr_engine.ports import Accepted, InboundSms, NotListed, NotTaken, StatusReport, Unclear, WebhookRequest
+from ivr_engine.ports import (
+    Accepted,
+    InboundSms,
+    NotListed,
+    NotTaken,
+    OwnNumber,
+    StatusReport,
+    Unclear,
+    WebhookRequest,
+)
 from ivr_engine.sms.public_only import PublicOnly
 from ivr_engine.sms.twilio import Twilio
 from tests.contract.fake_twilio import SID, TOKEN, Fields, TwilioWorld, account, signature, twilio_world
@@ -508,3 +517,24 @@ async def test_a_status_that_is_none(world: TwilioWorld) -> None:
 async def test_a_hundred_at_once(world: TwilioWorld) -> None:
     results = await asyncio.gather(*(send(world, message(f"m{n}")) for n in range(100)))
     assert len({r.provider_id for r in results if isinstance(r, Accepted)}) == 100
+
+
+# ── numbers of the account ───────────────────────────────────────────────────────────────────────
+
+
+async def test_a_number_that_holds_ours_as_a_part_is_another(world: TwilioWorld) -> None:
+    world.fake.numbers = {f"{SENDER}7": {"voice": True, "sms": True, "mms": True, "fax": False}}
+    assert await world.provider.own_number(SENDER) is None
+
+
+async def test_a_number_for_calls_alone_sends_no_texts(world: TwilioWorld) -> None:
+    world.fake.numbers[SENDER] = {"voice": True, "sms": False, "mms": False, "fax": False}
+    assert await world.provider.own_number(SENDER) == OwnNumber(texts=False, media=False)
+
+
+@pytest.mark.parametrize("status", ["401", "429", "500", "503"])
+async def test_a_list_of_numbers_that_cannot_be_had_says_nothing(world: TwilioWorld, status: str) -> None:
+    for number in (SENDER, "72000"):
+        world.fake.list_failing = [status]
+        with pytest.raises(Unreachable):
+            await world.provider.own_number(number)

@@ -22,7 +22,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from ivr_engine.ports import Accepted, NotListed
+from ivr_engine.ports import Accepted, NotListed, OwnNumber
 from ivr_engine.sms.twilio import Twilio
 from scripts.stack import prism
 from tests.contract.fake_twilio import SID, TOKEN, account
@@ -111,6 +111,14 @@ async def test_looking_up_by_likeness_and_by_id(twilio: Twilio) -> None:
     assert await twilio.find(replace(message(), created_at=datetime.now(UTC))) == NotListed()
     found = await twilio.find(replace(message(), provider_id=EXAMPLE))
     assert isinstance(found, Accepted)
+
+
+async def test_numbers_of_the_account(twilio: Twilio) -> None:
+    """The description's example answers whatever is asked for."""
+    assert await twilio.own_number("+18089255327") == OwnNumber(texts=False, media=True)
+    assert await twilio.own_number(SENDER) is None
+    assert await twilio.own_number("99990") == OwnNumber(texts=True, media=False)
+    assert await twilio.own_number("72000") is None
 
 
 async def test_the_list_of_received_texts(twilio: Twilio) -> None:

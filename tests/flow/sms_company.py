@@ -24,6 +24,7 @@ from ivr_engine.ports import (
     InboundSms,
     NotListed,
     NotTaken,
+    OwnNumber,
     SendResult,
     StatusReport,
     Store,
@@ -155,6 +156,9 @@ class CompanyAdapter:
             if ours == message.id:
                 return Accepted(provider_id)
         return NotListed()
+
+    async def own_number(self, number: str) -> OwnNumber | None:
+        return OwnNumber(texts=True, media=True)
 
     async def received_since(self, since: datetime) -> Sequence[InboundSms]:
         raise NotImplementedError
