@@ -1,8 +1,8 @@
 """A channel in the hands of another dialplan, lent to us by its ``AGI()``: the ``Leg`` port over FastAGI.
 
-Keys count while a command is under way that listens for them; Asterisk forgets those between two commands. So
-the last sound of a question is one command with the window behind it, and after a key the leg goes on
-listening until the next verb.
+Keys count while a command is under way that listens for them; Asterisk forgets those between two commands,
+also for a ``gather`` that goes on. So the last sound of a question is one command with the window behind it. (A
+command that only listens cannot fill the gap: Asterisk overlooks what follows it too soon.)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from ivr_engine.asterisk.agi_session import NORMAL_CLEARING, AgiSession, Reply, Sent
+from ivr_engine.asterisk.agi_session import NORMAL_CLEARING, AgiSession, Reply
 from ivr_engine.asterisk.alive import Life, WhileAlive
 from ivr_engine.errors import CallEnded, Rejected
 from ivr_engine.ports import (
@@ -29,8 +29,6 @@ T = TypeVar("T")
 
 KEYS: Final = "0123456789*#"
 NO_KEYS: Final = ""
-LISTENS_ON_S: Final = 60.0
-"""For a key between two questions."""
 MARGIN_S: Final = 3.0
 """A sound may be longer than we think by this."""
 _NOTHING: Final = "0"
@@ -45,7 +43,6 @@ class AgiLeg:
         self._life = life
         self._id = channel_id
         self._sounds = sounds
-        self._listening: Sent | None = None
 
     @property
     def id(self) -> str:
@@ -71,14 +68,8 @@ class AgiLeg:
         self, prompts: Sequence[Prompt], *, window_s: float, go_on: bool = False
     ) -> GatherResult:
         async with WhileAlive(self._life):
-            typed = await self._settle()
-            if go_on and typed is not None:
-                heard: GatherResult = Digit(typed)
-            else:
-                heard = await self._asked(prompts, window_s)
-            if isinstance(heard, Digit):
-                self._listening = self._session.send("WAIT", "FOR", "DIGIT", _ms(LISTENS_ON_S))
-            return heard
+            await self._settle()
+            return await self._asked(prompts, window_s)
 
     async def _asked(self, prompts: Sequence[Prompt], window_s: float) -> GatherResult:
         for number, prompt in enumerate(prompts, 1):
@@ -111,7 +102,6 @@ class AgiLeg:
             await self._settle()
 
     async def until(self, awaitable: Awaitable[T]) -> T:
-        self._forget()
         async with WhileAlive(self._life, awaitable):
             return await awaitable
 
@@ -124,6 +114,7 @@ class AgiLeg:
                 await self._settle()
                 await self._session.command("HANGUP")
         self._life.end(NORMAL_CLEARING)
+        self._session.close()  # Asterisk hangs up when AGI() is over
 
     async def give_to_fallback(self) -> None:
         """The dialplan goes on behind its ``AGI()``."""
@@ -146,18 +137,10 @@ class AgiLeg:
         """A hang-up ends what plays first and is told after that, before the next answer."""
         await self._session.command("NOOP")
 
-    async def _settle(self) -> str | None:
-        """Stop what is under way; the key that was pressed meanwhile, if the leg listened for one."""
-        listening, self._listening = self._listening, None
+    async def _settle(self) -> None:
+        """Stop what a cancelled verb left playing."""
         if self._session.playing:
             await self._session.command("NOOP")
-        if listening is None or not listening.answer.done() or listening.answer.cancelled():
-            return None
-        reply = listening.answer.result()
-        return _digit(reply).key if reply.result in _CODES else None
-
-    def _forget(self) -> None:
-        self._listening = None
 
     def _sound(self, prompt: Prompt) -> str:
         return self._sounds + prompt.media.removeprefix("sound:").removeprefix("ivr/")

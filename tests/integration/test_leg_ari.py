@@ -116,7 +116,7 @@ class AriWorld:
         name = f"tone-{seconds:g}"
         file = self._asterisk.sounds_dir / f"{name}.wav"
         if not file.exists():
-            _tone(file, seconds)
+            tone(file, seconds)
         return Prompt(name, f"sound:ivr/{name}", seconds)
 
     def missing_prompt(self) -> Prompt:
@@ -153,7 +153,7 @@ class AriWorld:
         return SippPhone(account.name, phone)
 
 
-def _tone(file: Path, seconds: float) -> None:
+def tone(file: Path, seconds: float) -> None:
     """16-bit PCM, little-endian as WAV wants it."""
     tone = (round(8000 * math.sin(2 * math.pi * 440 * n / RATE)) for n in range(round(RATE * seconds)))
     samples = array.array("h", tone)

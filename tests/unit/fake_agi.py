@@ -41,6 +41,8 @@ class FakeAgi:
     mute: bool = False
     """Answers nothing."""
     up: bool = False
+    interrupted: bool = False
+    """Was given a command before it had answered the one before."""
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
     _keys: asyncio.Queue[str] = field(default_factory=asyncio.Queue[str])
     _writer: asyncio.StreamWriter | None = None
@@ -150,6 +152,7 @@ class FakeAgi:
             if pressed is not None and pressed in keys:
                 return str(ord(pressed))
             if interrupted.done():
+                self.interrupted = True
                 return None
             if pressed is None:
                 return "0"
