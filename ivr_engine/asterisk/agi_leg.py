@@ -1,8 +1,8 @@
 """A channel in the hands of another dialplan, lent to us by its ``AGI()``: the ``Leg`` port over FastAGI.
 
 Keys count while a command is under way that listens for them; Asterisk forgets those between two commands,
-also for a ``gather`` that goes on. So the last sound of a question is one command with the window behind it. (A
-command that only listens cannot fill the gap: Asterisk overlooks what follows it too soon.)
+also for a ``gather`` that goes on. So the last sound of a question is one command with the window behind it.
+(A command that only listens cannot fill the gap: Asterisk overlooks what follows it too soon.)
 """
 
 from __future__ import annotations
