@@ -9,7 +9,7 @@ from ivr_engine.domain.calls import Call
 from ivr_engine.domain.consent import Consent, NotOffered, OfferRules, why_not_offered
 from ivr_engine.domain.events import InCallSmsSent, MessageQueued
 from ivr_engine.domain.in_call_sms import exchanged, had_session, in_words, own_text
-from ivr_engine.domain.messages import Message, Purpose, outbound
+from ivr_engine.domain.messages import Message, Purpose, Urgency, outbound
 from ivr_engine.domain.numbers import receiver
 from ivr_engine.domain.tickets import comment_from
 from ivr_engine.errors import Refused
@@ -121,7 +121,7 @@ def close_session(house: House, tx: Tx, ended: Call) -> None:
         return
     text = house.site.worded(texts, ended.language)
     message = _message(house, tx, ended, text, Purpose.CLOSING_SMS, f"closing-{ended.id}")
-    tx.messages.add(message)
+    tx.messages.add(replace(message, urgency=Urgency.CONVERSATION))
     tx.events.add(house.clock.now(), ended.id, MessageQueued(message.id))
     if ended.ticket_id is not None:
         tx.tickets.comment(ended.ticket_id, comment_from(message))

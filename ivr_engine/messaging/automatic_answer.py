@@ -6,9 +6,9 @@ import uuid
 from datetime import datetime
 
 from ivr_engine.domain.calls import Call
-from ivr_engine.domain.events import MessageQueued
 from ivr_engine.domain.in_call_sms import is_answered
-from ivr_engine.domain.messages import Message, Purpose, outbound
+from ivr_engine.domain.messages import Message, Purpose, Urgency, outbound
+from ivr_engine.messaging.queueing import enqueue
 from ivr_engine.ports import Tx
 from ivr_engine.site.models import Site
 
@@ -36,7 +36,7 @@ def answer(tx: Tx, call: Call, text: Message, site: Site, now: datetime) -> Mess
         purpose=Purpose.AUTOMATIC_ANSWER,
         call_id=call.id,
         now=now,
+        urgency=Urgency.CONVERSATION,
     )
-    tx.messages.add(message)
-    tx.events.add(now, call.id, MessageQueued(message.id))
+    enqueue(tx, message)
     return message
