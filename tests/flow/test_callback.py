@@ -20,7 +20,7 @@ from ivr_engine.sim.clock import chance
 from ivr_engine.sim.people import AgentPhone, Behaviour, Caller, answers, busy, does_not_answer
 from ivr_engine.sim.switch import PhoneCall
 from tests.flow.centre import MOBILE, Centre, Engine, contact_centre, virtual
-from tests.flow.test_resume import restart
+from tests.flow.crashes import restart
 
 OTHER = "+4915112345601"
 SITE: dict[str, Any] = {

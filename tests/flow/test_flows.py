@@ -28,7 +28,7 @@ from ivr_engine.domain.events import (
 from ivr_engine.errors import Unreachable
 from ivr_engine.sim.people import Caller, answers, busy, declines, does_not_answer
 from tests.flow.centre import Centre, contact_centre, site, virtual
-from tests.flow.test_resume import restart
+from tests.flow.crashes import restart
 
 NODES: dict[str, Any] = {
     "welcome": {"play": {"prompt": "greeting", "then": "language"}},

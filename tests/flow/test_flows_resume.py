@@ -6,11 +6,10 @@ import asyncio
 
 from ivr_engine.domain.calls import EndReason
 from ivr_engine.domain.events import KeyChosen, QueueEntered
-from ivr_engine.sim import clock
 from ivr_engine.sim.people import Caller, answers
-from tests.flow.centre import Centre, Engine, contact_centre
+from tests.flow.centre import Centre, contact_centre
+from tests.flow.crashes import failures_at_each_step, successor
 from tests.flow.test_flows import SITE
-from tests.flow.test_resume import restart
 
 
 async def _tell(last_step: int | None) -> list[str]:
@@ -20,20 +19,15 @@ async def _tell(last_step: int | None) -> list[str]:
         engine = centre.engine(last_step=last_step)
         caller = await centre.call("100")
         async with asyncio.TaskGroup() as group:
-            successor = group.create_task(_succeed(centre, engine))
+            next_one = group.create_task(successor(centre, engine))
             pressing = group.create_task(_presses(caller))
             await caller.hears_prompt("music")
             await _served(centre, caller)
             pressing.cancel()
-            successor.cancel()
+            next_one.cancel()
         await asyncio.sleep(4.0)
         await _got_there(centre, caller)
         return engine.life.steps
-
-
-async def _succeed(centre: Centre, engine: Engine) -> None:
-    await engine.life.dead.wait()
-    await restart(centre, engine)
 
 
 async def _presses(caller: Caller) -> None:
@@ -82,12 +76,5 @@ async def _got_there(centre: Centre, caller: Caller) -> None:
 
 
 def test_a_crash_at_every_step_of_the_menus() -> None:
-    steps = clock.run(_tell(None), limit_s=3600)
-    assert len(steps) > 40
-    failures: list[str] = []
-    for step in range(len(steps)):
-        try:
-            clock.run(_tell(step), limit_s=3600)
-        except (AssertionError, ExceptionGroup) as error:
-            failures.append(f"step {step} ({steps[step]}): {str(error).splitlines()[0]}")
+    failures = failures_at_each_step(_tell, at_least=40)
     assert not failures, "\n".join(failures)

@@ -28,7 +28,7 @@ from ivr_engine.sim.people import (
     does_not_answer,
 )
 from tests.flow.centre import Centre, Engine, contact_centre, virtual
-from tests.flow.test_resume import restart
+from tests.flow.crashes import restart
 
 NUMBER = "+493012345678"
 SITE: dict[str, Any] = {

@@ -13,10 +13,9 @@ from ivr_engine.domain.calls import Chapter, EndReason
 from ivr_engine.domain.events import AgentOffered, LineLeft, QueueClosed, QueueSwitched, WrappedUp
 from ivr_engine.domain.switches import ALL, Switch
 from ivr_engine.errors import Refused
-from ivr_engine.sim.clock import chance
 from ivr_engine.sim.people import Caller, answers, call, declines
-from tests.flow.centre import MOBILE, Centre, Engine, contact_centre, virtual
-from tests.flow.test_resume import restart
+from tests.flow.centre import MOBILE, Centre, contact_centre, virtual
+from tests.flow.crashes import failures_at_each_step, successor
 
 OTHER = "+4915112345601"
 
@@ -489,9 +488,9 @@ async def _handed_on(last_step: int | None) -> list[str]:
         engine = centre.engine(last_step=last_step)
         caller = await centre.call("700")
         async with asyncio.TaskGroup() as group:
-            successor = group.create_task(_succeeded(centre, engine))
+            next_one = group.create_task(successor(centre, engine))
             await caller.ended(within_s=60)
-            successor.cancel()
+            next_one.cancel()
         await asyncio.sleep(4)
         assert "too_long" in caller.ears.sounds
         left = [h for h in await centre.happened(caller) if isinstance(h, LineLeft)]
@@ -502,14 +501,6 @@ async def _handed_on(last_step: int | None) -> list[str]:
         return engine.life.steps
 
 
-async def _succeeded(centre: Centre, engine: Engine) -> None:
-    await engine.life.dead.wait()
-    await restart(centre, engine)
-
-
-@virtual
-async def test_killed_at_any_step_a_caller_leaves_each_line_once() -> None:
-    steps = await _handed_on(None)
-    for last_step in range(len(steps)):
-        chance().seed(0)  # the same steps each time, so that each of them is died at
-        await _handed_on(last_step)
+def test_killed_at_any_step_a_caller_leaves_each_line_once() -> None:
+    failures = failures_at_each_step(_handed_on, at_least=20)
+    assert not failures, "\n".join(failures)

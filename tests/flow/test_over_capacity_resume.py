@@ -7,11 +7,10 @@ from typing import Any
 
 from ivr_engine.domain.calls import Chapter, EndReason
 from ivr_engine.domain.events import AgentConnected, LineLeft, OverCapacityChosen, QueueEntered
-from ivr_engine.sim import clock
 from ivr_engine.sim.people import Caller, answers
-from tests.flow.centre import Centre, Engine, contact_centre
+from tests.flow.centre import Centre, contact_centre
+from tests.flow.crashes import failures_at_each_step, successor
 from tests.flow.test_over_capacity import over
-from tests.flow.test_resume import restart
 
 SITE: dict[str, Any] = over(waiting=None, nobody_signed_in=True)
 
@@ -23,20 +22,15 @@ async def _tell(last_step: int | None) -> list[str]:
         engine = centre.engine(last_step=last_step)
         caller = await centre.call()
         async with asyncio.TaskGroup() as group:
-            successor = group.create_task(_succeed(centre, engine))
+            next_one = group.create_task(successor(centre, engine))
             pressing = group.create_task(_presses(caller))
             await _in_sales(centre, caller)
             pressing.cancel()
             await _served(centre, caller)
-            successor.cancel()
+            next_one.cancel()
         await asyncio.sleep(4.0)
         await _got_there(centre, caller)
         return engine.life.steps
-
-
-async def _succeed(centre: Centre, engine: Engine) -> None:
-    await engine.life.dead.wait()
-    await restart(centre, engine)
 
 
 async def _presses(caller: Caller) -> None:
@@ -84,10 +78,5 @@ async def _got_there(centre: Centre, caller: Caller) -> None:
 
 
 def test_a_crash_at_every_step() -> None:
-    steps = clock.run(_tell(None))
-    for last_step in range(len(steps)):
-        try:
-            clock.run(_tell(last_step))
-        except BaseException as error:
-            error.add_note(f"killed at step {last_step}: {steps[last_step]}")
-            raise
+    failures = failures_at_each_step(_tell, at_least=40)
+    assert not failures, "\n".join(failures)

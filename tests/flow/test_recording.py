@@ -23,7 +23,7 @@ from ivr_engine.sim.people import Caller, answers
 from ivr_engine.sim.recordings import SimRecordings
 from ivr_engine.site.models import RecordingSettings
 from tests.flow.centre import Centre, Engine, contact_centre, virtual
-from tests.flow.test_resume import restart
+from tests.flow.crashes import restart
 
 
 class Archive:

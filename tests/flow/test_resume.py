@@ -13,31 +13,21 @@ from ivr_engine.domain.agents import AgentState
 from ivr_engine.domain.calls import Chapter, EndReason
 from ivr_engine.domain.consent import WaitTimeSmsStatus
 from ivr_engine.domain.events import CallAdopted
-from ivr_engine.sim import clock
 from ivr_engine.sim.people import AgentPhone, Caller, answers, answers_and_hangs_up, declines, does_not_answer
 from tests.flow.centre import (
     CONSENT_S,
     POSITION_S,
     Centre,
-    Engine,
     contact_centre,
     site,
     virtual,
 )
+from tests.flow.crashes import OUTAGE_S, failures_at_each_step, restart, successor
 from tests.flow.databases import on_both
-
-OUTAGE_S = 1.0
-"""From the crash to the next engine."""
 
 TOLERANCE_S = 2.0
 
 SECOND_CALLER = "+4915112345601"
-
-
-async def restart(centre: Centre, dead: Engine, after_s: float = OUTAGE_S) -> Engine:
-    await dead.stop()
-    await asyncio.sleep(after_s)
-    return centre.engine()
 
 
 # ── one chapter at a time ────────────────────────────────────────────────────────────────────────
@@ -398,9 +388,9 @@ async def _tell(story: Story, last_step: int | None) -> list[str]:
         caller = await centre.call()
         async with asyncio.TaskGroup() as group:
             played = group.create_task(_people(centre, story, caller, other, phone))
-            successor = group.create_task(_succeed(centre, engine))
+            next_one = group.create_task(successor(centre, engine))
             await played
-            successor.cancel()
+            next_one.cancel()
         await _as_if_nothing_had_happened(centre, caller, other)
         return engine.life.steps
 
@@ -426,11 +416,6 @@ async def _sign_in_by_hand(centre: Centre) -> None:
         except asyncio.CancelledError:
             if not living[-1].life.dead.is_set():
                 raise
-
-
-async def _succeed(centre: Centre, engine: Engine) -> None:
-    await engine.life.dead.wait()
-    await restart(centre, engine)
 
 
 async def _as_if_nothing_had_happened(centre: Centre, caller: Caller, other: Caller) -> None:
@@ -459,16 +444,7 @@ def _gaps(caller: Caller) -> list[tuple[float, float]]:
 
 
 def _failures(story: Story, every: int = 1) -> list[str]:
-    """Crash after each step in turn, or after each ``every``-th one; what went wrong then."""
-    steps = clock.run(_tell(story, None), limit_s=3600)
-    assert len(steps) > 80
-    failures: list[str] = []
-    for step in range(0, len(steps), every):
-        try:
-            clock.run(_tell(story, step), limit_s=3600)
-        except AssertionError as error:
-            failures.append(f"step {step} ({steps[step]}): {str(error).splitlines()[0]}")
-    return failures
+    return failures_at_each_step(lambda last_step: _tell(story, last_step), at_least=80, every=every)
 
 
 @pytest.mark.parametrize("name", STORIES)
