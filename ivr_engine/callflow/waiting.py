@@ -168,6 +168,7 @@ def _why_not_offered(house: House, tx: Tx, call: Call, waits: QueueWaits | None)
         receiver(call.caller),
         was_over_capacity=call.over_capacity,
         wait=waits.waiting(tx.calls.ahead(call)) if waits is not None and rules.has_window else None,
+        full=house.full_caps.one_of(tx, house.site.abuse.caps, call.caller or "", house.clock.now()),
     )
 
 

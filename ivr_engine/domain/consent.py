@@ -36,9 +36,10 @@ class WaitTimeSmsStatus(StrEnum):
 
 
 class Step(StrEnum):
-    """What the conversation does next."""
+    """What the conversation does next. ``withhold``: the SMS was allowed, and a cap on SMS is reached."""
 
     SEND = "send"
+    WITHHOLD = "withhold"
     RESPECT_REFUSAL = "respect_refusal"
     REPEAT = "repeat"
     BACK_TO_MUSIC = "back_to_music"

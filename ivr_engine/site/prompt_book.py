@@ -16,6 +16,7 @@ REQUIRED: Final = (
     "position.more",
     "consent",
     "sms_sent",
+    "sms_not_sent",
     "wrong_number",
     "goodbye",
     "apology",

@@ -1,0 +1,66 @@
+"""An SMS that a caller asks for by a key: the proof of it, the count against abuse and the message in the
+outbox, all in the transaction that stores what the key meant."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ivr_engine.callflow import full_caps
+from ivr_engine.callflow.house import House
+from ivr_engine.domain.abuse import Taken
+from ivr_engine.domain.calls import Call
+from ivr_engine.domain.consent import ConsentRecord, NotOffered, WaitTimeSmsStatus
+from ivr_engine.domain.events import MessageQueued, SmsWithheld
+from ivr_engine.domain.messages import Purpose, outbound
+from ivr_engine.ports import Tx
+
+
+def proof(
+    house: House,
+    call: Call,
+    prompt: str,
+    key: str | None,
+    outcome: WaitTimeSmsStatus,
+    *,
+    purpose: Purpose = Purpose.WAIT_TIME_SMS,
+) -> ConsentRecord:
+    """What was heard (``prompt``, as the call's queue says it) and what was pressed."""
+    name = house.site.prompt_name(call.queue, prompt)
+    wording = house.prompts.wording(call.language, name)
+    return ConsentRecord(
+        id=house.new_id(),
+        at=house.clock.now(),
+        call_id=call.id,
+        number=call.known_caller,
+        queue=call.queue,
+        language=call.language,
+        wording=wording,
+        wording_version=hashlib.sha256(wording.encode()).hexdigest()[:16],
+        audio_hash=house.prompts.audio_hash(call.language, name),
+        key=key,
+        outcome=outcome,
+        purpose=purpose,
+    )
+
+
+def send(house: House, tx: Tx, call: Call, text: str, purpose: Purpose = Purpose.WAIT_TIME_SMS) -> Taken:
+    """Into the outbox, or ``Taken.over``: a cap is reached, and nothing goes out. To be told to
+    ``house.full_caps.took`` after the commit, with the outbox woken."""
+    now = house.clock.now()
+    taken = full_caps.count(tx, house.site.abuse.caps, call.known_caller, call.id, now)
+    if taken.over is not None:
+        tx.events.add(now, call.id, SmsWithheld(NotOffered.of_cap(taken.over.cap)))
+        return taken
+    message = outbound(
+        id=house.new_id(),
+        sender=house.sender(tx, call),
+        recipient=call.known_caller,
+        text=text,
+        provider=house.site.sms.provider,
+        purpose=purpose,
+        call_id=call.id,
+        now=now,
+    )
+    tx.messages.add(message)
+    tx.events.add(now, call.id, MessageQueued(message.id))
+    return taken
