@@ -79,9 +79,12 @@ def telephony(settings: Settings) -> AriTelephony:
     )
 
 
-def sms_provider(settings: Settings, site: Callable[[], Site], store: Store) -> SmsProvider:
-    """Raises ``ConfigError`` naming the variable that is missing or wrong."""
-    if site().sms.provider == twilio.NAME:
+def sms_provider(
+    settings: Settings, site: Callable[[], Site], store: Store, name: str | None = None
+) -> SmsProvider:
+    """The one of that name, or the site's first. Raises ``ConfigError`` naming the variable that is missing
+    or wrong."""
+    if (name or site().sms.provider) == twilio.NAME:
         return _twilio(settings, site, store)
     secret = settings.simulator_secret or keys.secret(settings.state, "simulator_secret")
     hide(secret)

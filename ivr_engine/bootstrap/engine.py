@@ -87,7 +87,7 @@ class Engine:
             "media": parts.texts.media.run,
             "voicemail": parts.voicemail.run,
             "recordings": parts.recordings.run,
-            "sms reconciliation": parts.texts.reconciliation().run,
+            "sms reconciliation": parts.texts.reconcile,
             "drain": self._end_when_drained,
             "web": functools.partial(serve_http, parts, self._health.board),
             "service manager": functools.partial(

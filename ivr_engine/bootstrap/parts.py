@@ -127,7 +127,7 @@ class Parts:
         return self.reception.calls
 
     async def close(self) -> None:
-        await self.texts.provider.close()
+        await self.texts.close()
         await self.lookup.close()
 
     async def _site_changed(self, before: Site) -> None:

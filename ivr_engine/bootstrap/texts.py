@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from fastapi import APIRouter
 
 from ivr_engine.bootstrap.adapters import sms_provider
-from ivr_engine.messaging.carriers import Carriers
+from ivr_engine.messaging.carriers import Carriers, Second
 from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaStorer
 from ivr_engine.messaging.outbox import Outbox
 from ivr_engine.messaging.reconcile import Reconciliation
-from ivr_engine.ports import Clock, Store
+from ivr_engine.ports import Clock, SmsProvider, Store
 from ivr_engine.settings import Settings
 from ivr_engine.site.models import Site
 from ivr_engine.sms.simulator import Simulator
@@ -28,37 +30,64 @@ class Texts:
         self._store = store
         self._clock = clock
         self.provider = sms_provider(settings, site, store)
+        second = site().sending.second_provider
+        self.second = second and sms_provider(settings, site, store, second.provider)
         self.outbox = Outbox(
             store=store,
-            carriers=Carriers(self.provider, public_url=settings.public_url),
+            carriers=Carriers(
+                self.provider,
+                Second(self.second, second.sender) if second and self.second else None,
+                public_url=settings.public_url,
+            ),
             clock=clock,
-            rules=SendingRules(engine=settings.ari_app),
+            rules=SendingRules(
+                engine=settings.ari_app,
+                rate_of=lambda sender: site().rate_of(sender),
+                hours=lambda: site().sending.quiet_hours(),
+            ),
         )
-        self.media = MediaStorer(store=store, provider=self.provider, clock=clock, folder=settings.media)
+        self.media = MediaStorer(
+            store=store, provider=self.provider, second=self.second, clock=clock, folder=settings.media
+        )
 
-    def reconciliation(self) -> Reconciliation:
-        return Reconciliation(
-            store=self._store,
-            provider=self.provider,
-            clock=self._clock,
-            rules=self._rules,
-            stored=lambda _message: self.media.wake(),
-        )
+    @property
+    def providers(self) -> tuple[SmsProvider, ...]:
+        return (self.provider, self.second) if self.second else (self.provider,)
+
+    async def close(self) -> None:
+        for provider in self.providers:
+            await provider.close()
+
+    async def reconcile(self) -> None:
+        """Find what no webhook brought, at every provider; until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for provider in self.providers:
+                group.create_task(self._reconciliation(provider).run())
 
     def webhooks(self) -> WebhookServices:
         return WebhookServices(
             store=self._store,
             clock=self._clock,
-            providers={self.provider.name: self.provider},
-            rules={self.provider.name: self._rules},
+            providers={provider.name: provider for provider in self.providers},
+            rules={provider.name: partial(self._rules, provider) for provider in self.providers},
             public_url=self._settings.public_url,
             stored=lambda _message: self.media.wake(),
         )
 
     def handset(self) -> APIRouter:
-        if isinstance(self.provider, Simulator):
-            return handset_router(self.provider, lambda: self._site().country)
+        for provider in self.providers:
+            if isinstance(provider, Simulator):
+                return handset_router(provider, lambda: self._site().country)
         return no_handset_router(self.provider.name)
 
-    def _rules(self) -> InboundRules:
-        return InboundRules.of(self.provider.name, self._site())
+    def _reconciliation(self, provider: SmsProvider) -> Reconciliation:
+        return Reconciliation(
+            store=self._store,
+            provider=provider,
+            clock=self._clock,
+            rules=partial(self._rules, provider),
+            stored=lambda _message: self.media.wake(),
+        )
+
+    def _rules(self, provider: SmsProvider) -> InboundRules:
+        return InboundRules.of(provider.name, self._site())

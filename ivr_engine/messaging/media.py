@@ -52,12 +52,14 @@ class MediaStorer:
         *,
         store: Store,
         provider: SmsProvider,
+        second: SmsProvider | None = None,
         clock: Clock,
         folder: Path,
         policy: MediaPolicy | None = None,
     ) -> None:
         self._store = store
         self._provider = provider
+        self._second = second
         self._clock = clock
         self._folder = folder
         self._policy = policy or MediaPolicy()
@@ -111,15 +113,18 @@ class MediaStorer:
         try:
             for media in message.media:
                 if media.status is MediaStatus.PENDING:
-                    await self._finish(message, await self._obtained(media))
+                    await self._finish(message, await self._obtained(message, media))
         except (ExternalError, OSError) as error:
             await self._put_off(message, error)
 
-    async def _obtained(self, media: Media) -> Media:
+    async def _obtained(self, message: Message, media: Media) -> Media:
         """``media`` stored or refused; raises when it may work later."""
+        provider = self._provider
+        if self._second is not None and self._second.name == message.provider:
+            provider = self._second
         try:
             async with asyncio.timeout(_FETCH_AT_MOST_S):
-                _claimed, content = await self._provider.fetch(media)
+                _claimed, content = await provider.fetch(media)
         except TimeoutError as error:
             raise ExternalError("the provider's media: too slow") from error
         except ExternalError as error:

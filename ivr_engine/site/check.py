@@ -71,7 +71,8 @@ def check(
         warnings += [] if reading.errors else capacity_references.doubtful(reading.site, reading.tree, lines)
         warnings += [] if reading.errors else in_call_references.doubtful(reading.site, reading.tree)
         warnings += _unused(lines, prompts)
-        warnings += provider(reading.site.sms.provider) if provider else ()
+        if provider:
+            warnings += [problem for name in reading.site.providers for problem in provider(name)]
     found = [_problem(Severity.ERROR, e) for e in errors] + [_problem(Severity.WARNING, w) for w in warnings]
     return sorted(found, key=lambda problem: (problem.file, problem.line or 0))
 

@@ -37,6 +37,7 @@ from ivr_engine.site.lines import (
 )
 from ivr_engine.site.over_capacity import OverCapacity
 from ivr_engine.site.schedules import ScheduleSettings
+from ivr_engine.site.sending import Provider, Sending
 from ivr_engine.site.sms_numbers import SmsNumber, SmsSender, receiving
 from ivr_engine.site.staff import AgentSettings, Blending, Team
 from ivr_engine.site.values import (
@@ -180,7 +181,7 @@ class SpeechSettings(Settings):
 
 
 class SmsSettings(Settings):
-    provider: Literal["simulator", "twilio"] = "simulator"
+    provider: Provider = "simulator"
     """A change takes a restart: texts under way are the provider's who took them."""
     sender: E164
 
@@ -204,6 +205,7 @@ class Site(Settings):
     sms: SmsSettings
     sms_numbers: dict[SmsSender, SmsNumber] = Field(default_factory=dict)
     """What texts are sent from and come to, beside `sms.sender`."""
+    sending: Sending = Sending()
     numbers: dict[Dialled, Number]
     queues: dict[Name, Queue]
     transfers: Transfers | None = None
@@ -369,6 +371,12 @@ class Site(Settings):
     def prompt_name(self, queue: str, name: str) -> str:
         """The prompt that ``queue`` plays where others play ``name``."""
         return self.queue(queue).prompts.get(name, name)
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """Those that carry texts, the first one first."""
+        second = self.sending.second_provider
+        return (self.sms.provider, second.provider) if second else (self.sms.provider,)
 
     def rate_of(self, sender: str) -> float:
         """Parts a second that may be sent from ``sender``; also of one the site does not list (any more)."""

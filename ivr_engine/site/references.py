@@ -7,7 +7,7 @@ from typing import Final
 
 from ivr_engine.domain.numbers import is_country, to_e164
 from ivr_engine.errors import ConfigError
-from ivr_engine.site import capacity_references, in_call_references
+from ivr_engine.site import capacity_references, in_call_references, sending
 from ivr_engine.site.explain import enough, nearest
 from ivr_engine.site.flow_references import flows, numbers, schedules, ways_in
 from ivr_engine.site.line_references import lines, staff
@@ -35,6 +35,7 @@ def errors(site: Site, tree: Node) -> list[ConfigError]:
         _countries(site, tree),
         _sender(site, tree),
         _sms_texts(site, tree),
+        _sending(site, tree),
         in_call_references.errors(site, tree),
     )
     found = [error for kind in kinds for error in enough(kind)]
@@ -50,6 +51,12 @@ def _voices(site: Site, tree: Node) -> Iterator[ConfigError]:
                 file, line = tree.at(("speech",))
                 what = f"piper has no voice for '{language}'"
                 yield ConfigError(file, line, what, f"add '{language}: /path/to/voice.onnx' below 'voices'")
+
+
+def _sending(site: Site, tree: Node) -> Iterator[ConfigError]:
+    for path, what, remedy in sending.mistakes(site.sending, site.sms.provider):
+        file, line = tree.at(("sending", *path))
+        yield ConfigError(file, line, what, remedy)
 
 
 def _prompts(site: Site, tree: Node) -> Iterator[ConfigError]:
