@@ -21,7 +21,7 @@ from ivr_engine.ports import InboundSms
 from ivr_engine.sim.people import answers
 from tests.flow.centre import MOBILE, Centre, contact_centre, virtual
 from tests.flow.test_in_call import NUMBER, SITE, Stand, talking
-from tests.flow.test_resume import restart
+from tests.flow.crashes import restart
 
 SENDER = "+4930123456"
 IN_CALL: dict[str, Any] = {
