@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
+from ivr_engine.asterisk.ami_connection import AmiAccount
 from ivr_engine.errors import ConfigError
 
 SHORTEST_SECRET: Final = 16
@@ -19,19 +20,9 @@ _LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PbxSettings:
-    """The PBX's manager interface, on this machine. Times in seconds."""
-
-    port: int
-    user: str
-    password: str = field(repr=False)
-    deadline_s: float = 5.0
-    retry_s: float = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AgiSettings:
-    """``pbx``: who tells of the ends of its calls; ``None``: nobody. Times in seconds."""
+    """``pbx``: its manager interface, which tells of the ends of its calls; ``None``: nobody does. Times in
+    seconds."""
 
     host: str = _LOOPBACK
     port: int
@@ -39,7 +30,7 @@ class AgiSettings:
     secret: str = field(default="", repr=False)
     sounds: str = "ivr/"
     """What the PBX calls the folder of prompts: under its own sounds, or a path from the root."""
-    pbx: PbxSettings | None = None
+    pbx: AmiAccount | None = None
     deadline_s: float = 5.0
     """For the headers, and for each answer."""
     connections: int = 1_000
@@ -99,14 +90,14 @@ def _guarded(given: Mapping[str, str], secret: str) -> None:
         )
 
 
-def _pbx(given: Mapping[str, str]) -> PbxSettings | None:
+def _pbx(given: Mapping[str, str]) -> AmiAccount | None:
     if "IVR_AGI_AMI_PORT" not in given:
         return None
     if "IVR_AGI_AMI_PASSWORD" not in given:
         raise ConfigError(
             "IVR_AGI_AMI_PASSWORD", None, "is not set", "set it to the secret in the PBX's manager.conf"
         )
-    return PbxSettings(
+    return AmiAccount(
         port=_port(given, "IVR_AGI_AMI_PORT"),
         user=given.get("IVR_AGI_AMI_USER", "ivr-engine"),
         password=given["IVR_AGI_AMI_PASSWORD"],

@@ -2,37 +2,27 @@
 
 Asked every few seconds, and at once when Asterisk says that a registration or a contact changed; what is
 asked is the whole truth, an event is only a reason to ask. A connection that fails in any way is given up
-and opened anew, for ever. The library's own reconnecting is not used: it has no deadlines.
+and opened anew, for ever.
 """
-
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn, cast
+from typing import Final, NoReturn
 
 import structlog
-from panoramisk.ami_protocol import AMIProtocol
-from panoramisk.manager import Manager
 
+from ivr_engine.asterisk.ami_connection import SHOWN, AmiAccount, AmiConnection, connected
 from ivr_engine.domain.trunks import Trunk, TrunkState, judged
-from ivr_engine.errors import ExternalError, Unreachable
+from ivr_engine.errors import ExternalError
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock
 
 log = structlog.get_logger()
 
-HOST: Final = "127.0.0.1"
-"""AMI is neither encrypted nor worth opening to a network."""
-LONGEST_MESSAGE: Final = 1_000_000
-"""Bytes without the end of a message, after which the other side is no Asterisk."""
-_SHOWN: Final = 60
-"""Characters of a status, which is shown to people."""
 _PJSIP: Final = "PJSIP/"
 
 
@@ -63,6 +53,12 @@ class TrunkWatch:
             name: Trunk(name=name, state=TrunkState.UNKNOWN, why="not asked yet", since=clock.now())
             for name in settings.trunks
         }
+        self._account = AmiAccount(
+            port=settings.port,
+            user=settings.user,
+            password=settings.password,
+            deadline_s=settings.deadline_s,
+        )
         self._connection = Trouble("trunks.unseen", "trunks.seen_again")
 
     def trunks(self) -> tuple[Trunk, ...]:
@@ -86,16 +82,23 @@ class TrunkWatch:
             await asyncio.sleep(self._settings.retry_s)
 
     async def _watch(self) -> NoReturn:
-        async with _connected(self._settings) as connection:
+        changed = asyncio.Event()
+        """Something may have changed: look, or notice that the connection is gone."""
+
+        def hear(_event: object) -> None:
+            changed.set()
+
+        connection = AmiConnection(self._account, {"Registry": hear, "ContactStatus": hear}, changed.set)
+        async with connected(connection):
             while True:
-                connection.changed.clear()
+                changed.clear()
                 await self._look(connection)
                 self._connection.over()
-                await connection.change(within_s=self._settings.interval_s)
+                await _set(changed, within_s=self._settings.interval_s)
 
-    async def _look(self, connection: _Connection) -> None:
-        registrations = await connection.registrations()
-        devices = await connection.devices()
+    async def _look(self, connection: AmiConnection) -> None:
+        registrations = await _registrations(connection)
+        devices = await _devices(connection)
         for name in self._trunks:
             self._found(name, *judged(registrations.get(name, ()), devices.get(name)))
 
@@ -111,112 +114,24 @@ class TrunkWatch:
             log.info("trunk.up", trunk=name, was=str(before.state))
 
 
-class _Protocol(AMIProtocol):
-    """Garbage ends the connection, and must not fill the memory."""
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            super().data_received(data)
-        except Exception as error:
-            log.warning("trunks.message_malformed", error=type(error).__name__)
-            self._cut()
-        if sum(len(text) for text in cast("Iterable[str]", self.queue)) > LONGEST_MESSAGE:
-            self._cut()
-
-    def _cut(self) -> None:
-        cast(asyncio.Transport, self.transport).abort()
-
-
-class _Connection(Manager):
-    """One connection of the library; when it is lost it stays lost."""
-
-    def __init__(self, settings: AmiSettings) -> None:
-        super().__init__(
-            host=HOST,
-            port=settings.port,
-            loop=asyncio.get_running_loop(),
-            protocol_factory=_Protocol,
-            ping_delay=86_400,
-        )
-        self._settings = settings
-        self.changed = asyncio.Event()
-        """Something may have changed: look, or notice that the connection is gone."""
-        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        for event in ("Registry", "ContactStatus"):
-            self.register_event(event, self._hear)
-
-    def connection_made(self, f: asyncio.Future[Any]) -> None:
-        if not f.cancelled() and f.exception() is None:
-            super().connection_made(f)
-
-    def connection_lost(self, exc: object) -> None:
-        if not self._gone.done():
-            self._gone.set_result(None)
-        self.changed.set()
-
-    def _hear(self, _manager: object, _event: object) -> None:
-        self.changed.set()
-
-    async def log_in(self) -> None:
-        """Raises ``ExternalError``."""
-        settings = self._settings
-        try:
-            async with asyncio.timeout(settings.deadline_s):
-                await self.connect()
-        except (OSError, TimeoutError) as error:
-            raise Unreachable(f"no manager interface on {HOST}:{settings.port}") from error
-        await asyncio.sleep(0)  # the library takes the connection over in a callback
-        answer = await self.ask("Login", Username=settings.user, Secret=settings.password, Events="on")
-        if not answer[0].success:
-            raise ExternalError(f"the manager interface refuses the user {settings.user!r}")
-
-    async def change(self, *, within_s: float) -> None:
-        """Return when there may be news, or after ``within_s``."""
-        try:
-            async with asyncio.timeout(within_s):
-                await self.changed.wait()
-        except TimeoutError:
-            return
-
-    async def registrations(self) -> Mapping[str, Collection[str]]:
-        """The statuses of outbound registrations, by name."""
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for one in await self._list("PJSIPShowRegistrationsOutbound", "OutboundRegistrationDetail"):
-            found[str(one.objectname)].append(str(one.status)[:_SHOWN])
-        return found
-
-    async def devices(self) -> Mapping[str, str]:
-        """The states of endpoints, by name. Not their contacts: who may list those may do much more."""
-        found = await self._list("DeviceStateList", "DeviceStateChange")
-        return {str(one.device).removeprefix(_PJSIP): str(one.state)[:_SHOWN] for one in found}
-
-    async def _list(self, action: str, kind: str) -> list[Any]:
-        """The events ``kind`` that a list ``action`` is answered with."""
-        first, *events = await self.ask(action)
-        if not first.success:
-            raise ExternalError(f"{action} is refused: {str(first.message)[:_SHOWN]!r}")
-        return [event for event in events if event.event == kind]
-
-    async def ask(self, action: str, **values: str) -> list[Any]:
-        """The answer and, of a list, its events. Raises ``ExternalError``."""
-        if self._gone.done():
-            raise Unreachable("the manager interface closed the connection")
-        answer = cast("asyncio.Future[object]", self.send_action({"Action": action, **values}))
-        await asyncio.wait(
-            (answer, self._gone), timeout=self._settings.deadline_s, return_when=asyncio.FIRST_COMPLETED
-        )
-        if not answer.done():
-            what = "closed the connection" if self._gone.done() else "did not answer in time"
-            raise Unreachable(f"the manager interface {what} ({action})")
-        told = answer.result()
-        return cast("list[Any]", told) if isinstance(told, list) else [told]
-
-
-@asynccontextmanager
-async def _connected(settings: AmiSettings) -> AsyncGenerator[_Connection]:
-    connection = _Connection(settings)
+async def _set(changed: asyncio.Event, *, within_s: float) -> None:
+    """Return when there may be news, or after ``within_s``."""
     try:
-        await connection.log_in()
-        yield connection
-    finally:
-        connection.close()
+        async with asyncio.timeout(within_s):
+            await changed.wait()
+    except TimeoutError:
+        return
+
+
+async def _registrations(connection: AmiConnection) -> Mapping[str, Collection[str]]:
+    """The statuses of outbound registrations, by name."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for one in await connection.list_of("PJSIPShowRegistrationsOutbound", "OutboundRegistrationDetail"):
+        found[str(one.objectname)].append(str(one.status)[:SHOWN])
+    return found
+
+
+async def _devices(connection: AmiConnection) -> Mapping[str, str]:
+    """The states of endpoints, by name. Not their contacts: who may list those may do much more."""
+    found = await connection.list_of("DeviceStateList", "DeviceStateChange")
+    return {str(one.device).removeprefix(_PJSIP): str(one.state)[:SHOWN] for one in found}
