@@ -9,7 +9,7 @@ from ivr_engine.domain.events import KeyChosen, QueueEntered
 from ivr_engine.sim.people import Caller, answers
 from tests.flow.centre import Centre, contact_centre
 from tests.flow.crashes import failures_at_each_step, successor
-from tests.flow.test_flows import SITE
+from tests.flow.menus import SITE
 
 
 async def _tell(last_step: int | None) -> list[str]:
