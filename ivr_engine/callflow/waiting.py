@@ -8,19 +8,11 @@ from dataclasses import replace
 
 import structlog
 
-from ivr_engine.callflow import capacity, consent
+from ivr_engine.callflow import capacity, consent, offering
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.announcements import WaitRange, message_of_round, said_of_wait, says_position
 from ivr_engine.domain.calls import Call, Chapter
-from ivr_engine.domain.consent import NotOffered, why_not_offered
-from ivr_engine.domain.events import (
-    ConsentAsked,
-    ConsentNotOffered,
-    Happening,
-    PositionAnnounced,
-    WaitAnnounced,
-)
-from ivr_engine.domain.numbers import receiver
+from ivr_engine.domain.events import Happening, PositionAnnounced, WaitAnnounced
 from ivr_engine.domain.wait_estimate import Estimate
 from ivr_engine.domain.wait_watch import QueueWaits
 from ivr_engine.ports import Failed, Leg, Prompt, Seat, Tx
@@ -119,7 +111,7 @@ class _Round:
         self.prompts: list[Prompt] = []
         self.happenings: list[Happening] = []
         if says_position(rules, ahead + 1):
-            self.prompts.append(_position_prompt(house, call, ahead + 1))
+            self.prompts.append(position_prompt(house, call, ahead + 1))
             self.happenings.append(PositionAnnounced(ahead + 1))
         estimate = waits.waiting(ahead) if waits is not None else None
         wait = said_of_wait(rules, estimate)
@@ -146,30 +138,9 @@ def _ask_or_skip(house: House, tx: Tx, call: Call, waits: QueueWaits | None) -> 
     """On to the consent chapter, or stay with the reason on record."""
     if not call.may_be_offered:
         return call
-    why = _why_not_offered(house, tx, call, waits)
-    happening: Happening
-    if why is None:
-        call = call.at(Chapter.CONSENT)
-        tx.calls.save(call)
-        happening = ConsentAsked(call.consent.rounds + 1, call.queue, call.language)
-    elif why is NotOffered.ALREADY_ANSWERED:
-        return call
-    else:
-        happening = ConsentNotOffered(why, call.queue, call.language)
-    tx.events.add(house.clock.now(), call.id, happening)
-    return call
-
-
-def _why_not_offered(house: House, tx: Tx, call: Call, waits: QueueWaits | None) -> NotOffered | None:
-    rules = house.site.rules_for(call.queue)
-    return why_not_offered(
-        call.consent,
-        rules,
-        receiver(call.caller),
-        was_over_capacity=call.over_capacity,
-        wait=waits.waiting(tx.calls.ahead(call)) if waits is not None and rules.has_window else None,
-        full=house.full_caps.one_of(tx, house.site.abuse.caps, call.caller or "", house.clock.now()),
-    )
+    needed = waits is not None and house.site.rules_for(call.queue).has_window
+    wait = waits.waiting(tx.calls.ahead(call)) if needed and waits is not None else None
+    return offering.ask_or_skip(house, tx, call, wait)[0]
 
 
 async def _back_to_music(house: House, call: Call) -> Call:
@@ -185,6 +156,6 @@ async def _back_to_music(house: House, call: Call) -> Call:
     return await house.store.run(write)
 
 
-def _position_prompt(house: House, call: Call, position: int) -> Prompt:
+def position_prompt(house: House, call: Call, position: int) -> Prompt:
     name = f"position.{position}" if position <= POSITIONS else "position.more"
     return house.prompt(call, name)

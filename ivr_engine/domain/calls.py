@@ -13,6 +13,7 @@ from typing import Final
 from ivr_engine.domain.callbacks import Callback
 from ivr_engine.domain.capacity import Stay
 from ivr_engine.domain.consent import Consent
+from ivr_engine.domain.dialplan import CHANNEL
 from ivr_engine.domain.routing import Routing
 from ivr_engine.domain.talk import RecordingAnswer, Stage, Talk
 from ivr_engine.domain.visit import Visit
@@ -34,7 +35,10 @@ class Chapter(StrEnum):
     phone rings · ``connecting`` the agent has answered, the two cannot hear each other yet · ``talking``
     (``Call.talk`` says how) · ``arranging`` a callback, its number is asked for · ``callback`` the caller
     hung up and is to be called back · ``calling_back`` an agent is reserved, the number is dialled ·
-    ``handing_on`` the agent handed the caller on to a number outside, which rings · ``ended``.
+    ``handing_on`` the agent handed the caller on to a number outside, which rings ·
+
+    in the dialplan of a PBX, which hands the caller over now and then for ``consent`` and ``thanking``:
+    ``dialplan`` it has them · ``ended``.
     """
 
     ARRIVING = "arriving"
@@ -60,6 +64,7 @@ class Chapter(StrEnum):
     CALLING_BACK = "calling_back"
     TALKING = "talking"
     HANDING_ON = "handing_on"
+    DIALPLAN = "dialplan"
     ENDED = "ended"
 
 
@@ -96,6 +101,7 @@ STATES: Final = (
     Chapter.TALKING,
     Chapter.TRANSFERRED,
     Chapter.CALLBACK,
+    Chapter.DIALPLAN,
 )
 """What ``Call.state`` of an open call can be."""
 
@@ -113,6 +119,8 @@ class EndReason(StrEnum):
     CALLBACK_FAILED = "callback_failed"
     """Nobody was reached, as often as it was tried."""
     CALLBACK_EXPIRED = "callback_expired"
+    WENT_ON = "went_on"
+    """In the dialplan of a PBX that tells us nothing more."""
     CALLBACK_CANCELLED = "callback_cancelled"
     """By the staff, or by the caller, who called again."""
 
@@ -169,7 +177,10 @@ class Call:
 
     @property
     def state(self) -> str:
-        """What people call it: arriving, menu, transferred, waiting, callback, ringing, talking, ended."""
+        """What people call it: arriving, menu, transferred, waiting, callback, ringing, talking, dialplan,
+        ended."""
+        if self.in_dialplan and self.chapter is not Chapter.ENDED:
+            return Chapter.DIALPLAN
         if self.in_flow:
             return Chapter.TRANSFERRED if self.chapter is Chapter.TRANSFERRED else Chapter.MENU
         if self.chapter is Chapter.HANDING_ON:
@@ -179,6 +190,11 @@ class Call:
         if self.is_callback:
             return Chapter.CALLBACK
         return Chapter.TALKING if self.chapter is Chapter.CONNECTING else self.chapter
+
+    @property
+    def in_dialplan(self) -> bool:
+        """The caller is in the dialplan of a PBX: in no line of ours, and never in our hands for long."""
+        return self.channel_id.startswith(CHANNEL)
 
     @property
     def in_flow(self) -> bool:
@@ -195,7 +211,7 @@ class Call:
     @property
     def in_line(self) -> bool:
         """Holds a place in the queue (a caller whose agent's phone rings still does)."""
-        return self.chapter in _IN_LINE
+        return self.chapter in _IN_LINE and not self.in_dialplan
 
     @property
     def is_callback(self) -> bool:
@@ -204,7 +220,8 @@ class Call:
 
     @property
     def may_be_offered(self) -> bool:
-        return self.chapter in _WAITING or self.chapter is Chapter.CALLBACK
+        waits = self.chapter in _WAITING and not self.in_dialplan
+        return waits or self.chapter is Chapter.CALLBACK
 
     @property
     def offer(self) -> Offer:
@@ -300,8 +317,9 @@ class Call:
         )
 
     def at(self, chapter: Chapter) -> Call:
-        """Move between the chapters of waiting. Refused when an agent has been offered meanwhile."""
-        if not self.may_be_offered:
+        """Move between the chapters of waiting, or of a visit. Refused when an agent has been offered
+        meanwhile."""
+        if not self.may_be_offered and (not self.in_dialplan or self.chapter is Chapter.ENDED):
             raise Refused(f"call {self.id} is {self.chapter}, not waiting")
         return replace(self, chapter=chapter)
 
