@@ -35,6 +35,12 @@ class WaitTimeSmsStatus(StrEnum):
     NO_RESPONSE = "no_response"
 
 
+class Withdrawal(StrEnum):
+    """What the ledger says when a consent was taken back."""
+
+    WITHDRAWN = "withdrawn"
+
+
 class Step(StrEnum):
     """What the conversation does next. ``withhold``: the SMS was allowed, and a cap on SMS is reached."""
 
@@ -219,7 +225,9 @@ class ConsentRecord:
 
     ``wording`` is the exact text spoken, ``wording_version`` a hash of it, ``audio_hash`` a hash of
     the sound played. ``key`` is what was pressed, ``None`` for silence. ``purpose``: what was asked,
-    ``wait_time_sms`` or ``recording``.
+    ``wait_time_sms`` or ``recording``. ``how`` it was said: in the call, or, for a withdrawal, as in
+    ``opt_outs.How``; its ``wording`` is what was written, ``call_id`` and ``queue`` those of the consent, and
+    ``actor`` who said it.
     """
 
     id: str
@@ -232,5 +240,7 @@ class ConsentRecord:
     wording_version: str
     audio_hash: str
     key: str | None
-    outcome: WaitTimeSmsStatus
+    outcome: WaitTimeSmsStatus | Withdrawal
     purpose: str = "wait_time_sms"
+    how: str = "call"
+    actor: str | None = None

@@ -20,6 +20,7 @@ from ivr_engine.ports.legs import (
 )
 from ivr_engine.ports.line import Line, Seat
 from ivr_engine.ports.lookup import Lookup, Question
+from ivr_engine.ports.privacy import OptOuts, Portion, Privacy
 from ivr_engine.ports.recordings import Recordings
 from ivr_engine.ports.records import (
     Agents,
@@ -88,10 +89,13 @@ __all__ = [
     "Messages",
     "NotListed",
     "NotTaken",
+    "OptOuts",
     "OwnNumber",
     "PhoneAccount",
     "PlayResult",
+    "Portion",
     "Presence",
+    "Privacy",
     "Prompt",
     "Prompts",
     "Question",

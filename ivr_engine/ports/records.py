@@ -261,6 +261,16 @@ class Consents(Protocol):
         """Newest first."""
         ...
 
+    def given(self, number: str, purpose: str) -> ConsentRecord | None:
+        """The consent of that number that stands: given, and not withdrawn since."""
+        ...
+
+    def page(
+        self, after: tuple[datetime, str] | None, limit: int, *, numbers: tuple[str, str] | None = None
+    ) -> list[ConsentRecord]:
+        """Oldest first, those after that moment and id; ``numbers``: of either of these alone."""
+        ...
+
 
 class Callers(Protocol):
     """What is kept about a phone number from one call to the next."""

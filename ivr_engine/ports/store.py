@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ivr_engine.ports.crm import Contacts, Deliveries
+from ivr_engine.ports.privacy import OptOuts, Privacy
 from ivr_engine.ports.records import (
     Agents,
     Callers,
@@ -78,6 +79,10 @@ class Tx(Protocol):
     def paces(self) -> SenderPaces: ...
     @property
     def sms_counts(self) -> SmsCounts: ...
+    @property
+    def opt_outs(self) -> OptOuts: ...
+    @property
+    def privacy(self) -> Privacy: ...
     @property
     def sms_numbers(self) -> SmsNumbers: ...
 

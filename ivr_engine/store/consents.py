@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, select
+from sqlalchemy import Row, Select, and_, bindparam, or_, select
 
-from ivr_engine.domain.consent import ConsentRecord, WaitTimeSmsStatus
+from ivr_engine.domain.consent import ConsentRecord, WaitTimeSmsStatus, Withdrawal
 from ivr_engine.store.connection import Statements
 from ivr_engine.store.tables import consents
 
@@ -20,6 +21,34 @@ def _found(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions
 
 
 _SEARCH: Final = {False: _found(), True: _found(_c.number == bindparam("number"))}
+_GIVEN: Final = (
+    select(consents)
+    .where(
+        _c.number == bindparam("number"),
+        _c.purpose == bindparam("purpose"),
+        _c.outcome.in_([WaitTimeSmsStatus.ALLOWED.value, Withdrawal.WITHDRAWN.value]),
+    )
+    .order_by(_c.at.desc(), _c.id.desc())
+    .limit(1)
+)
+_EITHER: Final = or_(_c.number == bindparam("number"), _c.number == bindparam("or_number"))
+_LATER: Final = (
+    _c.at >= bindparam("at"),
+    or_(_c.at > bindparam("at"), and_(_c.at == bindparam("at"), _c.id > bindparam("last"))),
+)
+
+
+def _page(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions
+    return select(consents).where(*conditions).order_by(_c.at, _c.id).limit(bindparam("limit"))
+
+
+_PAGE: Final = {
+    (False, False): _page(),
+    (False, True): _page(_EITHER),
+    (True, False): _page(*_LATER),
+    (True, True): _page(*_LATER, _EITHER),
+}
+_OUTCOMES: Final = {outcome.value: outcome for outcome in (*WaitTimeSmsStatus, *Withdrawal)}
 
 
 class ConsentTable:
@@ -44,12 +73,29 @@ class ConsentTable:
             "key": record.key,
             "outcome": record.outcome.value,
             "purpose": record.purpose,
+            "how": record.how,
+            "actor": record.actor,
         }
         self._db.write(_INSERT, values)
 
     def search(self, *, number: str | None = None, limit: int = 1000) -> list[ConsentRecord]:
         statement = _SEARCH[number is not None]
         return [_record(row) for row in self._db.rows(statement, {"number": number, "limit": limit})]
+
+    def given(self, number: str, purpose: str) -> ConsentRecord | None:
+        row = self._db.row(_GIVEN, {"number": number, "purpose": purpose})
+        last = None if row is None else _record(row)
+        return last if last is not None and last.outcome is WaitTimeSmsStatus.ALLOWED else None
+
+    def page(
+        self, after: tuple[datetime, str] | None, limit: int, *, numbers: tuple[str, str] | None = None
+    ) -> list[ConsentRecord]:
+        values: dict[str, Any] = {"limit": limit}
+        if after is not None:
+            values |= {"at": after[0], "last": after[1]}
+        if numbers is not None:
+            values |= {"number": numbers[0], "or_number": numbers[1]}
+        return [_record(row) for row in self._db.rows(_PAGE[after is not None, numbers is not None], values)]
 
 
 def _record(row: Row[Any]) -> ConsentRecord:
@@ -64,6 +110,8 @@ def _record(row: Row[Any]) -> ConsentRecord:
         wording_version=row.wording_version,
         audio_hash=row.audio_hash,
         key=row.key,
-        outcome=WaitTimeSmsStatus(row.outcome),
+        outcome=_OUTCOMES[row.outcome],
         purpose=row.purpose,
+        how=row.how,
+        actor=row.actor,
     )

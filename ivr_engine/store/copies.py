@@ -19,6 +19,7 @@ from ivr_engine.domain.messages import Direction, MessageStatus
 from ivr_engine.errors import ExternalError, Refused
 from ivr_engine.store import archive, database, postgresql_copy, schema
 from ivr_engine.store.failures import STORE_ERRORS, translated
+from ivr_engine.store.guards import GUARDS
 from ivr_engine.store.tables import checks, engines, messages, metadata, wait_watch
 from ivr_engine.store.upgrade import upgrade
 
@@ -201,18 +202,19 @@ def _is_open_elsewhere(path: str) -> bool:
 
 
 def _looked_through(copy: Path) -> tuple[str, Rows]:
-    """The schema's version and each table's rows, of a file of SQLite's that is sound and holds no code."""
+    """The schema's version and each table's rows, of a file of SQLite's that is sound and holds no code
+    but the program's."""
     with _opened(copy) as connection:
         said = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
         if said != ["ok"]:
             raise ExternalError(f"the copy of the database is damaged: {said[0]}")
-        if connection.exec_driver_sql(_CODE).scalar():
+        if set(connection.exec_driver_sql(_CODE).scalars()) - set(GUARDS["sqlite"]):
             raise Refused("the database has triggers or views, which are not the program's")
         rows = {name: _count(connection, name) for name in _table_names(connection)}
         return _sound_version(connection, "the copy of the database"), rows
 
 
-_CODE: Final = "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+_CODE: Final = "SELECT sql FROM sqlite_master WHERE type NOT IN ('table', 'index')"
 
 
 @contextmanager

@@ -22,7 +22,9 @@ from ivr_engine.store.failures import STORE_ERRORS, translated
 from ivr_engine.store.leases import LeaseTable
 from ivr_engine.store.messages import MessageTable
 from ivr_engine.store.noted import NOTHING, Noted
+from ivr_engine.store.opt_outs import OptOutTable
 from ivr_engine.store.paces import PaceTable
+from ivr_engine.store.privacy import PrivacyTable
 from ivr_engine.store.queues import QueueTable
 from ivr_engine.store.recordings import RecordingTable
 from ivr_engine.store.sms_counts import SmsCountTable
@@ -49,7 +51,9 @@ class Transaction:
         "leases",
         "messages",
         "noted",
+        "opt_outs",
         "paces",
+        "privacy",
         "queues",
         "recordings",
         "sms_counts",
@@ -80,6 +84,8 @@ class Transaction:
         self.leases = LeaseTable(statements)
         self.paces = PaceTable(statements)
         self.sms_counts = SmsCountTable(statements)
+        self.opt_outs = OptOutTable(statements)
+        self.privacy = PrivacyTable(statements)
         self.sms_numbers = SmsNumberTable(statements)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from ivr_engine.store import database, schema
+from ivr_engine.store.guards import GUARDS
 from ivr_engine.store.tables import metadata
 
 
@@ -41,3 +42,5 @@ def create(connection: Connection) -> None:
     """The newest schema at once, for a database that dies with its connection."""
     with connection.begin():
         metadata.create_all(connection)
+        for statement in GUARDS[connection.dialect.name]:
+            connection.execute(text(statement))

@@ -1,4 +1,4 @@
-"""What a text message says about messages: every wording of the families, plain words, and what is neither."""
+"""What a text message says about messages: the families, plain words, and neither."""
 
 from __future__ import annotations
 

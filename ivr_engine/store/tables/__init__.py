@@ -31,6 +31,7 @@ from ivr_engine.store.tables.messages import (
     sender_paces,
     sms_counts,
 )
+from ivr_engine.store.tables.privacy import erasures, ledger_gate, opt_outs
 from ivr_engine.store.tables.recordings import recordings, voicemails
 from ivr_engine.store.tables.sms_numbers import sms_numbers
 from ivr_engine.store.tables.tickets import comments, files, tickets
@@ -52,11 +53,14 @@ __all__ = [
     "crm_cursors",
     "crm_deliveries",
     "engines",
+    "erasures",
     "events",
     "files",
     "leases",
+    "ledger_gate",
     "messages",
     "metadata",
+    "opt_outs",
     "recordings",
     "sender_paces",
     "sms_counts",

@@ -73,6 +73,7 @@ Index(
 )
 Index("ix_messages_stream", messages.c.stream, messages.c.turn, **where(messages.c.stream.is_not(None)))
 Index("ix_messages_pending_media", messages.c.created_at, messages.c.id, **where(HAS_PENDING_MEDIA))
+Index("ix_messages_media", messages.c.created_at, **where(messages.c.media.is_not(None)))
 Index(None, messages.c.sender, messages.c.created_at)
 Index(None, messages.c.recipient, messages.c.created_at)
 Index(None, messages.c.status, messages.c.created_at)
@@ -104,9 +105,11 @@ consents: Final = Table(
     Column("key", Name),
     Column("outcome", Name, nullable=False),
     Column("purpose", Name, nullable=False, comment="what was asked"),
+    Column("how", Name, nullable=False, comment="by which way it was said"),
+    Column("actor", Name, comment="who said it, where not the caller in the call"),
 )
 Index(None, consents.c.number, consents.c.at)
-Index(None, consents.c.at)
+Index(None, consents.c.at, consents.c.id)
 Index(None, consents.c.call_id)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from ivr_engine.store.guards import GUARDS
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -129,9 +131,11 @@ def upgrade() -> None:
         sa.Column("key", _NAME),
         sa.Column("outcome", _NAME, nullable=False),
         sa.Column("purpose", _NAME, nullable=False, comment="what was asked"),
+        sa.Column("how", _NAME, nullable=False, comment="by which way it was said"),
+        sa.Column("actor", _NAME, comment="who said it, where not the caller in the call"),
         sa.PrimaryKeyConstraint("id", name="pk_consents"),
     )
-    op.create_index("ix_consents_at", "consents", ["at"])
+    op.create_index("ix_consents_at_id", "consents", ["at", "id"])
     op.create_index("ix_consents_call_id", "consents", ["call_id"])
     op.create_index("ix_consents_number_at", "consents", ["number", "at"])
 
@@ -155,6 +159,50 @@ def upgrade() -> None:
         sa.Column("trouble", sa.Text(), comment="what the provider said against it"),
         sa.PrimaryKeyConstraint("number", "provider", name="pk_sms_numbers"),
     )
+
+    op.create_table(
+        "opt_outs",
+        sa.Column("id", _NAME, nullable=False),
+        sa.Column("number", _NAME, nullable=False),
+        sa.Column("since", _TIME, nullable=False),
+        sa.Column("how", _NAME, nullable=False),
+        sa.Column("wording", sa.Text(), nullable=False),
+        sa.Column("actor", _NAME, nullable=False),
+        sa.Column("language", _NAME, comment="of the confirmation"),
+        sa.Column("resumed_at", _TIME, comment="none: it stands"),
+        sa.Column("resumed_how", _NAME),
+        sa.Column("resumed_wording", sa.Text()),
+        sa.Column("resumed_actor", _NAME),
+        sa.PrimaryKeyConstraint("id", name="pk_opt_outs"),
+    )
+    op.create_index(
+        "uq_opt_outs_standing", "opt_outs", ["number"], unique=True, **_where("resumed_at IS NULL")
+    )
+    op.create_index("ix_opt_outs_number_since", "opt_outs", ["number", "since"])
+    op.create_index("ix_opt_outs_since_id", "opt_outs", ["since", "id"])
+
+    op.create_table(
+        "erasures",
+        sa.Column("id", _NAME, nullable=False),
+        sa.Column("number", _NAME, nullable=False, comment="its pseudonym once it is done"),
+        sa.Column("at", _TIME, nullable=False),
+        sa.Column("actor", _NAME, nullable=False),
+        sa.Column("state", _NAME, nullable=False),
+        sa.Column("deleted", sa.Text(), nullable=False, comment="JSON: how many of what"),
+        sa.Column("waits_for", _NAME),
+        sa.Column("done_at", _TIME),
+        sa.PrimaryKeyConstraint("id", name="pk_erasures"),
+    )
+    op.create_index("ix_erasures_open", "erasures", ["at", "id"], **_where("done_at IS NULL"))
+
+    op.create_table(
+        "ledger_gate",
+        sa.Column("id", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("consents_before", _TIME, nullable=False, comment="older ones may be deleted now"),
+        sa.PrimaryKeyConstraint("id", name="pk_ledger_gate"),
+    )
+    for statement in GUARDS[op.get_bind().dialect.name]:
+        op.execute(statement)
 
     op.create_table(
         "recordings",
@@ -241,6 +289,7 @@ def upgrade() -> None:
         **_where("ready IS 1", "ready IS true"),
     )
     op.create_index("ix_messages_stream", "messages", ["stream", "turn"], **_where("stream IS NOT NULL"))
+    op.create_index("ix_messages_media", "messages", ["created_at"], **_where("media IS NOT NULL"))
     op.create_index(
         "ix_messages_pending_media",
         "messages",
@@ -455,6 +504,9 @@ def downgrade() -> None:
         "events",
         "engines",
         "recordings",
+        "ledger_gate",
+        "erasures",
+        "opt_outs",
         "consents",
         "calls",
         "callers",
