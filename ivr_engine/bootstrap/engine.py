@@ -86,6 +86,7 @@ class Engine:
             "outbox": parts.texts.outbox.run,
             "media": parts.texts.media.run,
             "voicemail": parts.voicemail.run,
+            "crm": parts.crms.feed.run,
             "recordings": parts.recordings.run,
             "sms reconciliation": parts.texts.reconcile,
             "drain": self._end_when_drained,

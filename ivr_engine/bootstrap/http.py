@@ -11,6 +11,7 @@ from ivr_engine.callflow.in_call_sms import InCallSmsCommands
 from ivr_engine.site import drawing
 from ivr_engine.web.app import create_app
 from ivr_engine.web.drain import drain_router
+from ivr_engine.web.file_links import FileFront
 from ivr_engine.web.health import HealthBoard
 from ivr_engine.web.in_call import in_call_router
 from ivr_engine.web.in_call_sms import in_call_sms_router
@@ -26,7 +27,8 @@ log = structlog.get_logger()
 async def serve_http(parts: Parts, board: HealthBoard) -> None:
     """Until cancelled."""
     settings = parts.settings
-    app = WebhookFront(create_app(_web_services(parts, board)), parts.texts.webhooks())
+    front = FileFront(create_app(_web_services(parts, board)), parts.crms.links, parts.store, settings.media)
+    app = WebhookFront(front, parts.texts.webhooks())
     await serve(app, settings.http_host, settings.http_port, listening=_say_where)
 
 

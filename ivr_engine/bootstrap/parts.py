@@ -16,11 +16,13 @@ from ivr_engine.acd.estimates import WaitEstimates
 from ivr_engine.acd.phones import PhoneWatch
 from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.bootstrap.adapters import SiteVoice, UtcClock, phone_password, telephony, trunk_watch
+from ivr_engine.bootstrap.crms import Crms
 from ivr_engine.bootstrap.texts import Texts
 from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
 from ivr_engine.lookup.http import HttpLookup
+from ivr_engine.messaging.contacts import at_connect
 from ivr_engine.messaging.recordings import RecordingKeeper
 from ivr_engine.messaging.senders import sender_for
 from ivr_engine.messaging.voicemail import VoicemailStorer
@@ -74,6 +76,7 @@ class Parts:
         self.trunks = trunk_watch(settings, self.clock)
         metrics.follow_trunks(self.trunks.up)
         self.texts = Texts(settings, lambda: self.site, store, self.clock)
+        self.crms = Crms(settings, lambda: self.site, store, self.clock, os.environ)
         self.voicemail = VoicemailStorer(
             store=store,
             recordings=self.telephony.recordings,
@@ -107,6 +110,7 @@ class Parts:
             new_id=_new_id,
             message_queued=self.texts.outbox.wake,
             sender_for=sender_for,
+            identify=at_connect,
             lookup=self.lookup,
             estimates=self.estimates,
         )

@@ -74,7 +74,7 @@ async def _put_back(house: House, call: Call, reason: str) -> Call:
 
 async def _store_connection(house: House, call: Call) -> Call:
     """The contact begins; its ticket, one a call, holds what was written so far."""
-    new_id = house.new_id()
+    new_id, contact_id = house.new_id(), house.new_id()
 
     def write(tx: Tx) -> Call:
         now, before = house.clock.now(), tx.calls.get(call.id)
@@ -82,6 +82,8 @@ async def _store_connection(house: House, call: Call) -> Call:
         tx.calls.save(current)
         if before.ticket_id is None:
             _open_ticket(tx, current, new_id, now)
+        if before.answered_at is None and house.site.crm.contacts is None:
+            house.identify(tx, current, contact_id, now)
         if call.caller is not None:
             tx.callers.keep_agent(call.caller, call.offer.agent, now)
         tx.events.add(now, call.id, AgentConnected(call.offer.agent, current.ticket_id or new_id))

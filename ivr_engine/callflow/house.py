@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TypeVar
 
 from ivr_engine.callflow.bells import Bells
@@ -24,8 +25,8 @@ class House:
     """The parts, wired once by ``bootstrap``.
 
     ``message_queued`` wakes the outbox; it promises nothing, the row in the store does. ``sender_for`` is
-    ``messaging.senders.sender_for``. ``held`` is the configuration that one step of a call keeps to, whatever
-    comes into force meanwhile.
+    ``messaging.senders.sender_for``, ``identify`` is ``messaging.contacts.at_connect``. ``held`` is the
+    configuration that one step of a call keeps to, whatever comes into force meanwhile.
     """
 
     in_force: SiteNow
@@ -36,6 +37,7 @@ class House:
     new_id: Callable[[], str]
     message_queued: Callable[[], None]
     sender_for: Callable[[Tx, Site, str, str], str]
+    identify: Callable[[Tx, Call, str, datetime], None]
     lookup: Lookup
     estimates: Estimates
     held: InForce | None = None

@@ -14,6 +14,7 @@ from ivr_engine.cli import (
     asking,
     beginning,
     config,
+    crm,
     db,
     handset,
     in_call,
@@ -40,6 +41,7 @@ processes.add_to(app)
 asking.add_to(app)
 staff.add_to(asking.agents_app, asking.queues_app)
 in_call.add_to(asking.calls_app)
+crm.add_to(app)
 in_call_sms.add_to(asking.calls_app)
 config.add_to(app)
 beginning.add_to(app)

@@ -66,7 +66,10 @@ def check(
 
     here = settings()
     problems = problems_of(
-        config or here.config, prompts or here.prompts, provider=lambda name: _lacking(name, here)
+        config or here.config,
+        prompts or here.prompts,
+        provider=lambda name: _lacking(name, here),
+        environ=os.environ,
     )
     if as_json:
         sys.stdout.write(json.dumps([_as_dict(problem) for problem in problems], indent=2) + "\n")

@@ -38,6 +38,10 @@ from ivr_engine.domain.events import (
 from ivr_engine.domain.tickets import TicketFile
 
 
+BUILT_IN: Final = "built-in"
+"""The name of the CRM that is always there."""
+
+
 class Topic(StrEnum):
     """What an adapter may ask for: ``Kind`` by its first word."""
 
@@ -308,3 +312,22 @@ def facts_of(event: Event, story: Sequence[Event]) -> dict[str, str]:
 
 def _kind_of(whom: str) -> str:
     return "number" if whom.startswith("+") else "agent"
+
+
+def in_words(kind: Kind, facts: Mapping[str, str]) -> str:
+    """One line of a ticket or a transcript; empty where there is nothing to say of it."""
+    to = f"to {facts.get('to_kind', '')} {facts.get('to', '')}".rstrip()
+    because = f": {facts['reason']}" if facts.get("reason") else ""
+    match kind:
+        case Kind.CONVERSATION_CONNECTED:
+            return f"Connected with {facts.get('agent', '')}"
+        case Kind.CONVERSATION_ENDED:
+            return f"Conversation ended{because}"
+        case Kind.TRANSFER_STARTED:
+            return f"Transfer {to} started"
+        case Kind.TRANSFER_FAILED:
+            return f"Transfer {to} failed{because}"
+        case Kind.TRANSFER_ENDED:
+            return f"Transfer {to} ended"
+        case _:
+            return ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ivr_engine.domain.calls import Call
-from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message
+from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, Purpose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +88,22 @@ def comment_from(message: Message) -> Comment:
     return Comment(
         id=f"c-{message.id}",
         at=message.created_at,
-        author="customer" if message.direction is Direction.INBOUND else "system",
-        text=message.text or f"[{len(message.media)} file(s)]",
+        author=author_of(message),
+        text=words_of(message),
         source_id=message.id,
     )
+
+
+def author_of(message: Message) -> str:
+    """``customer``, ``agent`` or ``system``: whoever's words they are."""
+    if message.direction is Direction.INBOUND:
+        return "customer"
+    return "agent" if message.purpose == Purpose.IN_CALL_SMS else "system"
+
+
+def words_of(message: Message) -> str:
+    """Its text; of one without, how many pictures there are."""
+    return message.text or f"[{len(message.media)} file(s)]"
 
 
 def file_from(media: Media, at: datetime) -> TicketFile | None:

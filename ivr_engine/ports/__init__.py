@@ -5,7 +5,7 @@ errors of ``errors``; none hangs for ever.
 """
 
 from ivr_engine.ports.clock import Clock
-from ivr_engine.ports.crm import Contacts, Crm, Deliveries
+from ivr_engine.ports.crm import ContactDirectory, Contacts, Crm, Deliveries
 from ivr_engine.ports.estimates import Estimates
 from ivr_engine.ports.legs import (
     DialResult,
@@ -68,6 +68,7 @@ __all__ = [
     "Changes",
     "Clock",
     "Consents",
+    "ContactDirectory",
     "Contacts",
     "Crm",
     "Deliveries",

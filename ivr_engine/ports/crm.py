@@ -74,6 +74,10 @@ class Deliveries(Protocol):
 
     def done(self, delivery: Delivery) -> None: ...
 
+    def hurry(self, adapter: str, now: datetime) -> None:
+        """What waits for a later try is tried now: the other side is back."""
+        ...
+
     def dead(self, adapter: str | None = None, limit: int = 100) -> list[Delivery]:
         """Given up, oldest first."""
         ...

@@ -13,6 +13,7 @@ from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
+from ivr_engine.messaging.contacts import at_connect
 from ivr_engine.messaging.senders import sender_for
 from ivr_engine.observability.lag import LagStore
 from ivr_engine.ports import Clock, Lookup, Store, Telephony
@@ -52,6 +53,7 @@ class SimEngine:
             new_id=world.new_id,
             message_queued=world.message_queued,
             sender_for=sender_for,
+            identify=at_connect,
             lookup=world.lookup,
             estimates=self.estimates,
         )

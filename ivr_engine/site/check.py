@@ -5,13 +5,19 @@ Errors keep the engine from starting; warnings are for people to judge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from ivr_engine.errors import ConfigError
-from ivr_engine.site import audio, capacity_references, in_call_references, wait_time_sms_references
+from ivr_engine.site import (
+    audio,
+    capacity_references,
+    crm_references,
+    in_call_references,
+    wait_time_sms_references,
+)
 from ivr_engine.site.explain import nearest
 from ivr_engine.site.flow_references import queues_reached, unreachable, ways_in
 from ivr_engine.site.flows import Flow
@@ -48,13 +54,14 @@ def check(
     prompts: Path,
     music_classes: Iterable[str] | None = None,
     provider: Callable[[str], Iterable[ConfigError]] | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> list[Problem]:
     """All problems of the site in ``config`` with its prompts in ``prompts``, in the order of the files.
 
     ``music_classes`` are those the telephone system knows; ``None``: not known, not checked.
     ``provider`` tells what the environment lacks for the SMS provider of that name: warnings, as the
-    files may be checked where the engine does not run. Reads every recording, so it may take a moment;
-    renders nothing.
+    files may be checked where the engine does not run; so does ``environ`` for secrets of CRMs. Reads
+    every recording, so it may take a moment; renders nothing.
     """
     reading = read_site(config)
     errors = list(reading.errors)
@@ -73,6 +80,7 @@ def check(
         warnings += _unused(lines, prompts)
         if provider:
             warnings += [problem for name in reading.site.providers for problem in provider(name)]
+        warnings += crm_references.missing(reading.site, reading.tree, environ) if environ is not None else ()
     found = [_problem(Severity.ERROR, e) for e in errors] + [_problem(Severity.WARNING, w) for w in warnings]
     return sorted(found, key=lambda problem: (problem.file, problem.line or 0))
 

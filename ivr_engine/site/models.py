@@ -23,6 +23,7 @@ from ivr_engine.domain.routing import OverflowStep, Profile, QueueRules, Strateg
 from ivr_engine.domain.schedules import opening
 from ivr_engine.domain.sms_numbers import usual_rate
 from ivr_engine.errors import QueueRemoved
+from ivr_engine.site.crm import CrmSettings
 from ivr_engine.site.flows import Flow, Node
 from ivr_engine.site.in_call_sms import InCallSms
 from ivr_engine.site.lines import (
@@ -225,6 +226,7 @@ class Site(Settings):
     """What agents can say a contact was about."""
     vip: Vip = Vip()
     access_points: AccessPoints | None = None
+    crm: CrmSettings = CrmSettings()
 
     def queue(self, name: str) -> Queue:
         """The queue of that name; ``QueueRemoved`` when the site has none."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from ivr_engine.domain.numbers import is_country, to_e164
 from ivr_engine.errors import ConfigError
-from ivr_engine.site import capacity_references, in_call_references, sending
+from ivr_engine.site import capacity_references, crm_references, in_call_references, sending
 from ivr_engine.site.explain import enough, nearest
 from ivr_engine.site.flow_references import flows, numbers, schedules, ways_in
 from ivr_engine.site.line_references import lines, staff
@@ -32,6 +32,7 @@ def errors(site: Site, tree: Node) -> list[ConfigError]:
         capacity_references.errors(site, tree),
         _languages(site, tree),
         _voices(site, tree),
+        crm_references.errors(site, tree),
         _countries(site, tree),
         _sender(site, tree),
         _sms_texts(site, tree),

@@ -29,9 +29,9 @@ from ivr_engine.ports import (
     Unclear,
     WebhookRequest,
 )
+from ivr_engine.resolver import Resolver
 from ivr_engine.sms import twilio_codes
 from ivr_engine.sms.claims import Claims, Recent
-from ivr_engine.sms.public_only import PublicOnly
 from ivr_engine.sms.twilio_account import TWILIO_URL, TwilioAccount
 from ivr_engine.sms.twilio_client import UNREADABLE, Answered, Signatures, TwilioApi
 from ivr_engine.sms.twilio_list import Listed
@@ -67,7 +67,7 @@ class Twilio:
         *,
         numbers: Callable[[], Sequence[str]] = tuple,
         owner_of: OwnerOf | None = None,
-        resolver: PublicOnly | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._account = account
         self._numbers = numbers
@@ -75,7 +75,7 @@ class Twilio:
         trusted = None if account.url == TWILIO_URL else URL(account.url).host
         self._session = aiohttp.ClientSession(
             headers={"Accept-Encoding": "identity"},
-            connector=aiohttp.TCPConnector(limit=64, resolver=resolver or PublicOnly(trusted=trusted)),
+            connector=aiohttp.TCPConnector(limit=64, resolver=resolver or Resolver(trusted=trusted)),
             cookie_jar=aiohttp.DummyCookieJar(),
             # A compressed answer could unpack to any size; none is asked for and none is unpacked.
             auto_decompress=False,

@@ -14,7 +14,7 @@ import aiohttp
 from yarl import URL
 
 from ivr_engine.errors import Gone, Rejected, Unreachable, in_words
-from ivr_engine.sms.public_only import PrivateAddress
+from ivr_engine.resolver import NotAllowed
 from ivr_engine.sms.twilio_account import TWILIO_URL, TwilioAccount
 
 CONNECT_S: Final = 3.0
@@ -29,7 +29,7 @@ _SUFFIXES: Final = (".twilio.com", ".twiliocdn.com")
 
 
 class MediaFetcher:
-    """``session`` carries no credentials of its own and resolves names with ``PublicOnly``."""
+    """``session`` carries no credentials of its own and resolves names with ``Resolver``."""
 
     def __init__(self, session: aiohttp.ClientSession, account: TwilioAccount) -> None:
         self._session = session
@@ -58,7 +58,7 @@ class MediaFetcher:
                         return answer.headers.get("Content-Type", ""), await self._limited(answer)
                     target, headers = self._next(target, answer.headers.get("Location", "")), {}
         except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, PrivateAddress):
+            if isinstance(error.os_error, NotAllowed):
                 raise Rejected(str(error.os_error)) from error
             raise Unreachable(f"Twilio's media: {in_words(error)}") from error
         except (aiohttp.ClientError, TimeoutError) as error:

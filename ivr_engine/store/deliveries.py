@@ -45,6 +45,7 @@ _DUE: Final = (
 )
 _THIS: Final = (_MINE, _c.id == bindparam("delivery"), _c.call_id == bindparam("call"), _WAITS)
 _SAVE: Final = crm_deliveries.update().where(*_THIS)
+_HURRY: Final = crm_deliveries.update().where(_MINE, _c.next_attempt_at > bindparam("now"))
 _DONE: Final = crm_deliveries.delete().where(*_THIS)
 _OLDEST: Final = select(_c.at).where(_MINE, _WAITS).order_by(_c.at).limit(1)
 _WAITING: Final = select(func.count()).select_from(crm_deliveries).where(_MINE, _WAITS)
@@ -106,6 +107,9 @@ class DeliveryTable:
 
     def done(self, delivery: Delivery) -> None:
         self._db.write(_DONE, _name(delivery))
+
+    def hurry(self, adapter: str, now: datetime) -> None:
+        self._db.write(_HURRY, {"key": adapter, "now": now, "next_attempt_at": now})
 
     def dead(self, adapter: str | None = None, limit: int = 100) -> list[Delivery]:
         rows = self._db.rows(_LIST[adapter is not None], {"key": adapter, "limit": limit})

@@ -11,7 +11,19 @@ from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.security import HTTPBearer
 
 from ivr_engine import web
-from ivr_engine.web import agents, calls, consents, docs, errors, health, messages, queues, tickets
+from ivr_engine.web import (
+    agents,
+    calls,
+    consents,
+    contacts,
+    crm,
+    docs,
+    errors,
+    health,
+    messages,
+    queues,
+    tickets,
+)
 from ivr_engine.web.gate import Gate
 from ivr_engine.web.limits import Limits
 from ivr_engine.web.services import Services, WebServices
@@ -23,6 +35,8 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "agents", "description": "Signing in and out; the phone's SIP account"},
     {"name": "messages", "description": "SMS and MMS, in and out"},
     {"name": "tickets", "description": "What remains of a contact"},
+    {"name": "contacts", "description": "Who is known, and whose a ticket is"},
+    {"name": "crm", "description": "Systems that are told about conversations"},
     {"name": "consents", "description": "The ledger of who agreed to what"},
     {"name": "trunks", "description": "Lines to the world, and whether they are up"},
     {"name": "handset", "description": "The caller's phone in the SMS simulator"},
@@ -52,7 +66,7 @@ def create_app(services: WebServices) -> FastAPI:
     )
     app.state.services = services
     described = [Depends(HTTPBearer(auto_error=False, description="The API token"))]
-    for part in (calls, messages, tickets, consents, agents, queues):
+    for part in (calls, messages, tickets, contacts, crm, consents, agents, queues):
         app.include_router(part.router, prefix=API, dependencies=described)
     for router in services.more:
         app.include_router(router, prefix=API, dependencies=described, responses=errors.ERRORS)

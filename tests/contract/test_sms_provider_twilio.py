@@ -24,7 +24,7 @@ from ivr_engine.ports import (
     Unclear,
     WebhookRequest,
 )
-from ivr_engine.sms.public_only import PublicOnly
+from ivr_engine.resolver import Resolver
 from ivr_engine.sms.twilio import Twilio
 from tests.contract.fake_twilio import SID, TOKEN, Fields, TwilioWorld, account, signature, twilio_world
 from tests.contract.sms_worlds import PHONE, SENDER, message
@@ -349,7 +349,7 @@ class Private(AbstractResolver):
 async def test_twilios_media_host_is_followed_to_but_not_into_our_network(world: TwilioWorld) -> None:
     row = world.fake.text_from_phone("look", [("image/png", b"one")])
     world.fake.redirect_to = lambda _: "https://mms.twiliocdn.com/x?Expires=1"
-    twilio = Twilio(account(world.fake.url), resolver=PublicOnly(inner=Private()))
+    twilio = Twilio(account(world.fake.url), resolver=Resolver(inner=Private()))
     try:
         url = world.fake.media_url(row, row.files[0][0])
         with pytest.raises(Rejected, match=r"mms\.twiliocdn\.com resolves to an address that is not public"):

@@ -139,6 +139,9 @@ async def test_of_each_call_the_first_is_due(store: Store) -> None:
     await store.run(lambda tx: tx.deliveries.save(later))
     assert await store.run(lambda tx: tx.deliveries.due("hub", NOW, 9)) == [rows[2]], "2 waits for 1"
     assert await store.run(lambda tx: tx.deliveries.due("hub", after(60), 9)) == [rows[2], later]
+    await store.run(lambda tx: tx.deliveries.hurry("hub", after(1)))
+    [first, _] = await store.run(lambda tx: tx.deliveries.due("hub", after(1), 9))
+    assert first == rows[2], "whose time had come already goes first"
     await store.run(lambda tx: tx.deliveries.done(later))
     assert await store.run(lambda tx: tx.deliveries.due("hub", NOW, 9)) == [rows[1], rows[2]]
     assert await store.run(lambda tx: tx.deliveries.due("erp", NOW, 9)) == [rows[3]]

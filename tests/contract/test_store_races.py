@@ -25,6 +25,7 @@ from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import AgentChanged
 from ivr_engine.errors import Refused
+from ivr_engine.messaging.contacts import at_connect
 from ivr_engine.ports import DialResult, Leg, Prompts, Store, Tx
 from ivr_engine.site.models import Site
 from ivr_engine.site.now import InForce, SiteNow
@@ -243,5 +244,5 @@ def house(store: Store) -> House:
     parts: dict[str, Any] = dict.fromkeys(House.__dataclass_fields__)
     parts["in_force"] = SiteNow(InForce(BOTH, cast(Prompts, None)))
     parts |= {"store": store, "clock": CLOCK, "new_id": new_id}
-    parts |= {"telephony": NoTelephony()}
+    parts |= {"telephony": NoTelephony(), "identify": at_connect}
     return House(**parts)

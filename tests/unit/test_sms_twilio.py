@@ -11,11 +11,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivr_engine.domain.addresses import public
 from ivr_engine.domain.messages import Media, Message, outbound
 from ivr_engine.errors import ConfigError, Rejected
 from ivr_engine.ports import NotTaken, Unclear
+from ivr_engine.resolver import NotAllowed, Resolver
 from ivr_engine.sms.claims import Claims, Recent
-from ivr_engine.sms.public_only import PrivateAddress, PublicOnly, public
 from ivr_engine.sms.twilio import Twilio
 from ivr_engine.sms.twilio_account import TwilioAccount, account_from_environ
 from ivr_engine.sms.twilio_client import Signatures
@@ -169,12 +170,12 @@ class Names(AbstractResolver):
 
 
 async def test_one_private_address_among_public_ones_is_enough() -> None:
-    with pytest.raises(PrivateAddress):
-        await PublicOnly(inner=Names("54.1.2.3", "127.0.0.1")).resolve("api.twilio.com")
-    with pytest.raises(PrivateAddress):
-        await PublicOnly(inner=Names()).resolve("api.twilio.com")
-    assert await PublicOnly(inner=Names("54.1.2.3")).resolve("api.twilio.com")
-    assert await PublicOnly(trusted="own", inner=Names("127.0.0.1")).resolve("own")
+    with pytest.raises(NotAllowed):
+        await Resolver(inner=Names("54.1.2.3", "127.0.0.1")).resolve("api.twilio.com")
+    with pytest.raises(NotAllowed):
+        await Resolver(inner=Names()).resolve("api.twilio.com")
+    assert await Resolver(inner=Names("54.1.2.3")).resolve("api.twilio.com")
+    assert await Resolver(trusted="own", inner=Names("127.0.0.1")).resolve("own")
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def account() -> TwilioAccount:
 
 async def test_twilios_own_name_with_a_private_address_is_not_asked(account: TwilioAccount) -> None:
     # Nothing listens at port 443 here; had it been asked, it would be Unreachable.
-    twilio = Twilio(account, resolver=PublicOnly(inner=Names("127.0.0.1")))
+    twilio = Twilio(account, resolver=Resolver(inner=Names("127.0.0.1")))
     try:
         with pytest.raises(Rejected, match="not public"):
             await twilio.fetch(Media(id="x", url=MEDIA, content_type=""))
@@ -211,7 +212,7 @@ async def test_twilios_own_name_with_a_private_address_is_not_asked(account: Twi
     ],
 )
 async def test_credentials_only_for_our_accounts_own_files(account: TwilioAccount, url: str) -> None:
-    twilio = Twilio(account, resolver=PublicOnly(inner=Names("127.0.0.1")))
+    twilio = Twilio(account, resolver=Resolver(inner=Names("127.0.0.1")))
     try:
         with pytest.raises(Rejected, match="not kept at Twilio"):
             await twilio.fetch(Media(id="x", url=url, content_type=""))

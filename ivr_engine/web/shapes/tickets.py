@@ -58,6 +58,8 @@ class TicketItem(BaseModel):
                     "agent": "anna",
                     "language": "en",
                     "opened_at": "2026-01-31T09:17:40Z",
+                    "contact_id": "c0ffee5b7d4c219f6a0d8e3b2c4a5501",
+                    "contact_choice": None,
                     "comments": [
                         {
                             "id": "c-m-19c2",
@@ -88,6 +90,10 @@ class TicketItem(BaseModel):
     agent: str | None
     language: str
     opened_at: datetime
+    contact_id: str | None = Field(description="Whose it is; null while that is not known")
+    contact_choice: list[str] | None = Field(
+        description="The contacts of whom one is to be chosen (…/contact); null where nothing is to be"
+    )
     comments: list[CommentItem]
     files: list[FileItem]
 
@@ -101,6 +107,8 @@ class TicketItem(BaseModel):
             agent=ticket.agent,
             language=ticket.language,
             opened_at=ticket.opened_at,
+            contact_id=ticket.contact_id,
+            contact_choice=list(ticket.candidates) or None,
             comments=[CommentItem.of(comment) for comment in ticket.comments],
             files=[FileItem.of(ticket.id, file) for file in ticket.files],
         )

@@ -1,0 +1,1 @@
+"""One file per CRM: the one that is built in, and signed webhooks for any other."""
