@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
-from ivr_engine.callflow import party, recording
+from ivr_engine.callflow import party, recording, tickets
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter
-from ivr_engine.domain.events import AgentChanged, AgentConnected, OfferMissed, TicketOpened
-from ivr_engine.domain.tickets import ticket_for
+from ivr_engine.domain.events import AgentChanged, AgentConnected, OfferMissed
 from ivr_engine.errors import Refused
 from ivr_engine.ports import DialResult, Leg, Tx
 
@@ -81,7 +80,7 @@ async def _store_connection(house: House, call: Call) -> Call:
         current = recording.begins(house, tx, before.connected(before.ticket_id or new_id, now))
         tx.calls.save(current)
         if before.ticket_id is None:
-            _open_ticket(tx, current, new_id, now)
+            tickets.open_for(tx, current, new_id, now)
         if before.answered_at is None and house.site.crm.contacts is None:
             house.identify(tx, current, contact_id, now)
         if call.caller is not None:
@@ -92,14 +91,6 @@ async def _store_connection(house: House, call: Call) -> Call:
     connected = await house.store.run(write)
     log.info("call.connected", agent=call.offer.agent, ticket=connected.ticket_id)
     return connected
-
-
-def _open_ticket(tx: Tx, call: Call, ticket_id: str, now: datetime) -> None:
-    messages = tx.messages.of_call(call.id)
-    tx.tickets.add(ticket_for(call, messages, id=ticket_id, now=now))
-    for message in messages:
-        tx.messages.save(replace(message, ticket_id=ticket_id))
-    tx.events.add(now, call.id, TicketOpened(ticket_id))
 
 
 def reserve(house: House, tx: Tx, name: str, call: Call) -> None:

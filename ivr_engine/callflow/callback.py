@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.callflow import agent, party, recording
+from ivr_engine.callflow import agent, party, recording, tickets
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.ways import Going
 from ivr_engine.domain.callbacks import Callback
@@ -196,9 +196,10 @@ def _over(house: House, call: Call, reason: EndReason, tx: Tx) -> Call:
     current = tx.calls.get(call.id)
     if current.chapter is not Chapter.CALLBACK:
         return current
-    ended = current.ended(reason, house.clock.now())
+    now = house.clock.now()
+    ended = tickets.if_abandoned(house, tx, current.ended(reason, now), now)
     tx.calls.save(ended)
-    tx.events.add(house.clock.now(), call.id, CallFinished(reason))
+    tx.events.add(now, call.id, CallFinished(reason))
     log.info("callback.over", reason=reason)
     return ended
 
@@ -300,7 +301,7 @@ def _failed(house: House, call: Call, reason: str, tx: Tx) -> Call:
         callback=callback.not_reached(now, settings.retry_after),
     )
     if callback.attempts > settings.retries:
-        current = current.ended(EndReason.CALLBACK_FAILED, now)
+        current = tickets.if_abandoned(house, tx, current.ended(EndReason.CALLBACK_FAILED, now), now)
         tx.events.add(now, call.id, CallFinished(EndReason.CALLBACK_FAILED))
     tx.calls.save(current)
     return current

@@ -26,7 +26,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from ivr_engine.callflow import agent, in_call_sms, party
+from ivr_engine.callflow import agent, in_call_sms, party, tickets
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.journey import journey
 from ivr_engine.domain.calls import Call, EndReason
@@ -214,7 +214,7 @@ def _end(house: House, call_id: str, reason: EndReason, only_of: str | None = No
             return before
         if before.is_callback and reason is not EndReason.ENDED_BY_STAFF:
             return before  # whoever is to be called back may hang up
-        current = before.ended(reason, now)
+        current = tickets.if_abandoned(house, tx, before.ended(reason, now), now)
         tx.calls.save(current)
         tx.events.add(now, call_id, CallFinished(reason))
         in_call_sms.close_session(house, tx, current)

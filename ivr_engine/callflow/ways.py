@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from ivr_engine.callflow import tickets
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import (
@@ -184,8 +185,10 @@ def taken_up(house: House, tx: Tx, call: Call) -> Call:
     other = tx.calls.to_call_back(call.caller, call.queue)
     if other is None:
         return call
-    tx.calls.save(other.ended(EndReason.CALLBACK_CANCELLED, house.clock.now()))
-    tx.events.add(house.clock.now(), other.id, CallFinished(EndReason.CALLBACK_CANCELLED))
+    now = house.clock.now()
+    ended = other.ended(EndReason.CALLBACK_CANCELLED, now)
+    tx.calls.save(tickets.if_abandoned(house, tx, ended, now))
+    tx.events.add(now, other.id, CallFinished(EndReason.CALLBACK_CANCELLED))
     house.bells.ring(other.id)
     return replace(call, priority=other.priority, entered_at=other.entered_at)
 

@@ -68,8 +68,13 @@ class Voicemail:
     next_attempt_at: datetime | None = None
 
 
+def is_abandoned(call: Call) -> bool:
+    """Of a call that has ended: it came into a queue, and nobody answered it; nor has it a ticket."""
+    return call.entered_at is not None and call.answered_at is None and call.ticket_id is None
+
+
 def ticket_for(call: Call, messages: Sequence[Message], *, id: str, now: datetime) -> Ticket:
-    """The ticket of a call that an agent takes or that left a message, with what was written so far."""
+    """The ticket of a call that an agent takes, or that nobody took, with what was written so far."""
     return Ticket(
         id=id,
         call_id=call.id,

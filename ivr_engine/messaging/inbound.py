@@ -26,6 +26,7 @@ from ivr_engine.domain.numbers import to_e164
 from ivr_engine.domain.tickets import comment_from
 from ivr_engine.errors import Refused
 from ivr_engine.messaging import settling
+from ivr_engine.messaging.abandoned import open_late
 from ivr_engine.messaging.automatic_answer import answer
 from ivr_engine.messaging.belonging import InboundRules, belonging
 from ivr_engine.messaging.outcomes import doubled, keep, send_once_more
@@ -73,6 +74,8 @@ def received(tx: Tx, sms: InboundSms, rules: InboundRules, now: datetime) -> Mes
     tx.events.add(now, message.call_id, MessageReceived(message.id, len(message.media)))
     if message.ticket_id is not None:
         tx.tickets.comment(message.ticket_id, comment_from(message))
+    elif whose.call is not None and rules.site is not None:
+        open_late(tx, whose.call, rules.site, now)
     if whose.over is not None and rules.site is not None:
         answer(tx, whose.over, message, rules.site, now)
     return message
