@@ -67,6 +67,7 @@ async def add_contact(services: Services, body: NewContact) -> ContactItem:
 
 @router.get("/contacts/{contact_id}", summary="One contact", responses=MISSING)
 async def show_contact(services: Services, contact_id: str) -> ContactItem:
+    """With every number, and what other systems call them."""
     return ContactItem.of(await services.read(lambda tx: tx.contacts.get(contact_id)))
 
 

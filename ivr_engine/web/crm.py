@@ -50,6 +50,8 @@ async def replay(services: Services, which: Which) -> HowMany:
 
 @router.post("/drop", summary="Give a dead letter up for good", responses=MISSING)
 async def drop(services: Services, which: OneLetter) -> HowMany:
+    """It is forgotten; the CRM never has it."""
+
     def write(tx: Tx) -> None:
         if not tx.deliveries.drop(which.crm, which.id):
             raise Refused(f"{which.crm} has no dead letter {which.id}", missing=True)
