@@ -74,6 +74,32 @@ Written by hand, from what ``bench.matching`` and ``bench.idle`` print.
 """
 
 
+_WEBHOOKS: Final = """
+## Texts from phones
+
+Written by `python -m bench.webhooks`, on {machine}; {database}.
+Twilio's webhooks for texts of 1,000 calls, {rate} a second at random moments (a Poisson process) for a
+minute, to an engine whose database holds {past} calls, texts and tickets of before. Each is answered when
+its signature was checked and the text is durable, with its event and the comment on the ticket. Counted from
+the moment it was to be sent, so a queue would show; the sender shares the machine.
+
+{table}
+
+Aims: p99 under 50 ms; every text answered, stored and on its ticket once.
+"""
+
+
+def write_webhooks(
+    rows: Sequence[tuple[str, str]], *, machine: str, rate: int, database: str, past: int
+) -> None:
+    """Write the part of the page about texts from phones anew."""
+    table = "\n".join(["| | |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows)])
+    names = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+    named = names.get(database.partition("+")[0], database)
+    part = _WEBHOOKS.format(machine=machine, rate=rate, database=named, past=f"{past:,}", table=table)
+    _put(_WEBHOOKS, part)
+
+
 def write(rows: Sequence[Row], *, machine: str, calls: int, rate: int, warm_up: int) -> None:
     """Write the page anew."""
     lines = ["| | plain dialplan | engine |", "|---|---|---|"]
@@ -110,7 +136,7 @@ def _put(template: str, part: str) -> None:
 def _parts() -> dict[str, str]:
     """The page as it is, in pieces, by the template each was made of."""
     text, parts = FILE.read_text(), dict[str, str]()
-    for template in reversed((_RELOAD, _DAY, _LINES)):
+    for template in reversed((_RELOAD, _DAY, _LINES, _WEBHOOKS)):
         text, heading, after = text.partition(template.partition("\n\n")[0])
         parts = {template: heading + after} | parts
     return {_PAGE: text} | parts
