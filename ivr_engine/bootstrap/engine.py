@@ -84,6 +84,7 @@ class Engine:
             "phones": parts.phone_watch.run,
             "wait estimates": parts.estimates.run,
             "outbox": parts.texts.outbox.run,
+            "sms numbers": parts.texts.numbers.run,
             "media": parts.texts.media.run,
             "voicemail": parts.voicemail.run,
             "crm": parts.crms.feed.run,

@@ -16,6 +16,7 @@ from ivr_engine.web.health import (
     socket_check,
     store_check,
 )
+from ivr_engine.web.sms_numbers import sms_numbers_check
 from ivr_engine.web.trunks import trunks_check
 
 
@@ -45,6 +46,7 @@ class EngineHealth:
             Check(DRAINING, self._not_draining, "takes no new calls, and ends after the last one"),
             Check("load", self._takes_calls, "overloaded: new callers are left to others", needed=False),
             Check("sms", self._provider_answers, "the SMS provider does not answer", needed=False),
+            sms_numbers_check(parts.store, lambda: parts.site),
             Check("configuration", self._site_is_right, self._why_not_in_force, needed=False),
             *((trunks_check(parts.trunks.trunks),) if parts.settings.trunks else ()),
         )

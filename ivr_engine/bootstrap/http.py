@@ -18,6 +18,7 @@ from ivr_engine.web.in_call_sms import in_call_sms_router
 from ivr_engine.web.server import serve
 from ivr_engine.web.services import WebServices
 from ivr_engine.web.site import site_router
+from ivr_engine.web.sms_numbers import sms_numbers_router
 from ivr_engine.web.trunks import trunks_router
 from ivr_engine.web.webhooks import WebhookFront
 
@@ -55,6 +56,7 @@ def _web_services(parts: Parts, board: HealthBoard) -> WebServices:
             site_router(
                 lambda: parts.reloader.state, parts.reloader.reload, lambda flow: _picture(parts, flow)
             ),
+            sms_numbers_router(parts.texts.number_codes(), parts.texts.numbers.look),
             trunks_router(parts.trunks.trunks),
         ),
     )

@@ -135,6 +135,7 @@ class Parts:
         await self.lookup.close()
 
     async def _site_changed(self, before: Site) -> None:
+        self.texts.numbers.wake()
         self.line.site_changed()
         await self.desk.push_accounts(self.telephony, known=before.agents)
 

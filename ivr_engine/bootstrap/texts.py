@@ -13,7 +13,9 @@ from ivr_engine.messaging.carriers import Carriers, Second
 from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaStorer
+from ivr_engine.messaging.number_codes import NumberCodes
 from ivr_engine.messaging.outbox import Outbox
+from ivr_engine.messaging.own_numbers import OwnNumbers
 from ivr_engine.messaging.reconcile import Reconciliation
 from ivr_engine.ports import Clock, SmsProvider, Store
 from ivr_engine.settings import Settings
@@ -46,6 +48,7 @@ class Texts:
                 hours=lambda: site().sending.quiet_hours(),
             ),
         )
+        self.numbers = OwnNumbers(store=store, provider=self.provider, clock=clock, site=site)
         self.media = MediaStorer(
             store=store, provider=self.provider, second=self.second, clock=clock, folder=settings.media
         )
@@ -72,6 +75,15 @@ class Texts:
             rules={provider.name: partial(self._rules, provider) for provider in self.providers},
             public_url=self._settings.public_url,
             stored=lambda _message: self.media.wake(),
+        )
+
+    def number_codes(self) -> NumberCodes:
+        return NumberCodes(
+            store=self._store,
+            provider=self.provider,
+            clock=self._clock,
+            site=self._site,
+            public_url=self._settings.public_url,
         )
 
     def handset(self) -> APIRouter:

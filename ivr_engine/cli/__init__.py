@@ -23,6 +23,7 @@ from ivr_engine.cli import (
     say,
     script,
     simulate,
+    sms_numbers,
     staff,
 )
 from ivr_engine.errors import IvrError
@@ -50,6 +51,7 @@ simulate.add_to(app)
 app.add_typer(handset.app, name="handset")
 app.add_typer(db.app, name="db")
 app.add_typer(script.app, name="script")
+app.add_typer(sms_numbers.app, name="sms-numbers")
 
 
 def main() -> None:

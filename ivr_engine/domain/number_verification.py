@@ -97,8 +97,8 @@ def code_sent(state: NumberState, *, digest: str, salt: str, by: str, now: datet
     return replace(state, code=code, codes_at=(*recent, now))
 
 
-def tried(state: NumberState, now: datetime) -> NumberState:
-    """With one try less, counted before anybody compares. ``Refused`` when none is left."""
+def tried(state: NumberState, now: datetime) -> SentCode:
+    """The code under way, one more try counted before anybody compares. ``Refused`` when none is left."""
     code = state.code
     if code is None:
         raise Refused("no code is under way for this number: ask for one")
@@ -106,7 +106,7 @@ def tried(state: NumberState, now: datetime) -> NumberState:
         raise Refused(f"the code is older than {VALID_S / 60:.0f} minutes: ask for a new one")
     if code.tries >= TRIES:
         raise Refused(f"wrong {TRIES} times: ask for a new code")
-    return replace(state, code=replace(code, tries=code.tries + 1))
+    return replace(code, tries=code.tries + 1)
 
 
 def confirmed(state: NumberState, salt: str, *, by: str, now: datetime) -> NumberState:

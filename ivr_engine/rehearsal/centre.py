@@ -19,6 +19,7 @@ from ivr_engine.messaging.carriers import Carriers
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaPolicy, MediaStorer
 from ivr_engine.messaging.outbox import Outbox, OutboxLimits
+from ivr_engine.messaging.own_numbers import OwnNumbers
 from ivr_engine.messaging.voicemail import VoicemailPolicy, VoicemailStorer
 from ivr_engine.messaging.written import keep
 from ivr_engine.ports import Prompts, Store
@@ -68,6 +69,7 @@ class Centre:
             clock=self.clock,
             limits=OutboxLimits(poll_s=pace.outbox_s, tick_s=0.0),
         )
+        self._numbers = OwnNumbers(store=store, provider=company, clock=self.clock, site=lambda: site)
         self._media = MediaStorer(
             store=store,
             provider=company,
@@ -105,7 +107,8 @@ class Centre:
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for service in (self.engine, self._outbox, self._media, self._voicemail, self.post):
+            services = (self.engine, self._outbox, self._numbers, self._media, self._voicemail, self.post)
+            for service in services:
                 group.create_task(service.run())
 
     def _new_id(self) -> str:

@@ -49,6 +49,9 @@ class SmsNumber(Settings):
 
 SmsNumbers = Mapping[str, SmsNumber]
 
+UNLISTED: Final = SmsNumber(label="not listed", direction="outbound")
+"""What holds for `sms.sender` where the site says no more of it."""
+
 
 def country_of(number: str, settings: SmsNumber) -> str | None:
     """Two letters; ``None`` for an alphanumeric sender of no country."""

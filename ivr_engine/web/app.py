@@ -34,6 +34,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "queues", "description": "Who waits, how long, and who could answer"},
     {"name": "agents", "description": "Signing in and out; the phone's SIP account"},
     {"name": "messages", "description": "SMS and MMS, in and out"},
+    {"name": "sms numbers", "description": "Numbers of ours for texts, and which are verified"},
     {"name": "tickets", "description": "What remains of a contact"},
     {"name": "contacts", "description": "Who is known, and whose a ticket is"},
     {"name": "crm", "description": "Systems that are told about conversations"},
