@@ -9,6 +9,7 @@ from functools import partial
 from fastapi import APIRouter
 
 from ivr_engine.bootstrap.adapters import sms_provider
+from ivr_engine.messaging.abuse import abuse_veto
 from ivr_engine.messaging.carriers import Carriers, Second
 from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules
@@ -46,6 +47,7 @@ class Texts:
                 engine=settings.ari_app,
                 rate_of=lambda sender: site().rate_of(sender),
                 hours=lambda: site().sending.quiet_hours(),
+                vetoes=(abuse_veto(site, clock),),
             ),
         )
         self.numbers = OwnNumbers(store=store, provider=self.provider, clock=clock, site=site)

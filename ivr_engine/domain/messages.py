@@ -64,13 +64,15 @@ class MediaStatus(StrEnum):
 class Purpose(StrEnum):
     """Why a message of a call exists; others are free to name their own.
 
-    ``wait_time_sms`` allowed by the caller · ``in_call_sms`` sent by the agent who talks to them ·
+    ``wait_time_sms`` allowed by the caller · ``deflection`` chosen by them in place of waiting ·
+    ``in_call_sms`` sent by the agent who talks to them ·
     ``closing_sms`` at the end of the call · ``automatic_answer`` to a text after it · from the caller:
     ``reply`` before the end, or after it when they hung up while waiting · ``late_reply`` after a talk ·
     ``unsolicited`` of no call.
     """
 
     WAIT_TIME_SMS = "wait_time_sms"
+    DEFLECTION = "deflection"
     IN_CALL_SMS = "in_call_sms"
     CLOSING_SMS = "closing_sms"
     AUTOMATIC_ANSWER = "automatic_answer"

@@ -13,6 +13,7 @@ from fastapi.security import HTTPBearer
 from ivr_engine import web
 from ivr_engine.web import (
     agents,
+    alarms,
     calls,
     consents,
     contacts,
@@ -67,7 +68,7 @@ def create_app(services: WebServices) -> FastAPI:
     )
     app.state.services = services
     described = [Depends(HTTPBearer(auto_error=False, description="The API token"))]
-    for part in (calls, messages, tickets, contacts, crm, consents, agents, queues):
+    for part in (calls, messages, tickets, contacts, crm, consents, agents, queues, alarms):
         app.include_router(part.router, prefix=API, dependencies=described)
     for router in services.more:
         app.include_router(router, prefix=API, dependencies=described, responses=errors.ERRORS)

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from ivr_engine.domain.abuse import Caps
 from ivr_engine.domain.consent import WaitTimeSmsStatus
 from ivr_engine.domain.events import ConsentNotOffered, Happening, SmsCapReached, SmsWithheld
-from ivr_engine.domain.messages import Direction
+from ivr_engine.domain.messages import Direction, outbound
+from ivr_engine.messaging.abuse import abuse_veto
+from ivr_engine.ports import Tx
 from ivr_engine.sim.people import Caller
 from tests.figures import Figure
 from tests.flow.centre import MOBILE, Centre, contact_centre, virtual
@@ -182,3 +185,62 @@ async def _never_says_yes(centre: Centre, number: str, kind: int) -> Caller:
     await asyncio.sleep(90)
     caller.hang_up()
     return caller
+
+
+# ── once more, when it is about to be sent ───────────────────────────────────────────────────────
+
+
+def _vetoed(
+    before: int, settings: dict[str, Any], recipient: str = MOBILE, purpose: str = "wait_time_sms"
+) -> str | None:
+    """What is said of a message to be sent by a site with ``settings``, after so many to the same number."""
+    found: list[str | None] = []
+
+    @virtual
+    async def look() -> None:
+        async with contact_centre(**settings) as centre:
+            counters = Caps(per_number=1000).counters(recipient)
+            message = outbound(
+                id="m",
+                sender="+4930123456",
+                recipient=recipient,
+                text="x",
+                provider="simulator",
+                purpose=purpose,
+                call_id="c",
+                now=centre.clock.now(),
+            )
+
+            def ask(tx: Tx) -> str | None:
+                for _ in range(before):
+                    tx.sms_counts.take(counters, centre.clock.now())
+                return abuse_veto(lambda: centre.site, centre.clock)(tx, message)
+
+            found.append(await centre.store.run(ask))
+
+    look()
+    return found[0]
+
+
+def test_what_is_within_the_caps_is_sent() -> None:
+    assert _vetoed(5, {}) is None
+
+
+def test_of_a_count_above_the_cap_as_it_is_set_now_nothing_is_sent() -> None:
+    assert _vetoed(6, {}) == "number_cap"
+
+
+def test_a_number_that_was_blocked_meanwhile_is_not_sent_to() -> None:
+    assert _vetoed(0, {"abuse": {"blocked": ["+4915"]}}) == "blocked_number"
+    assert _vetoed(0, {}, "+447400123456") == "country_not_allowed"
+    assert _vetoed(0, {}, "+499001234567") == "premium_number"
+
+
+def test_abroad_where_some_queue_may() -> None:
+    queue = {"wait_time_sms": {"non_domestic": True, "countries": ["GB"]}}
+    assert _vetoed(0, {"support": queue}, "+447400123456") is None
+    assert _vetoed(0, {"support": queue}, "+33612345678") == "country_not_allowed"
+
+
+def test_what_an_agent_sends_is_not_judged() -> None:
+    assert _vetoed(9, {}, purpose="in_call_sms") is None

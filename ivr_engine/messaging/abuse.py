@@ -1,0 +1,48 @@
+"""Looked at once more when an SMS that a caller asked for is about to be sent: the number and the caps, as
+they are set by now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ivr_engine.domain.consent import NotOffered, OfferRules, why_not_written_to
+from ivr_engine.domain.messages import Message, Purpose
+from ivr_engine.domain.numbers import receiver
+from ivr_engine.ports import Clock, Tx
+from ivr_engine.site.models import Site
+
+ASKED_FOR: Final = frozenset({Purpose.WAIT_TIME_SMS, Purpose.DEFLECTION})
+"""What callers can have sent by a key."""
+
+
+def abuse_veto(site: Callable[[], Site], clock: Clock) -> Callable[[Tx, Message], str | None]:
+    """A reason, as in ``NotOffered``, not to send it after all. It is counted already: of a count above its
+    cap nothing goes out, as when the cap was lowered meanwhile."""
+
+    def veto(tx: Tx, message: Message) -> str | None:
+        if message.purpose not in ASKED_FOR:
+            return None
+        now = site()
+        why = why_not_written_to(_of_any_queue(now), receiver(message.recipient))
+        if why is not None:
+            return why
+        counters = now.abuse.caps.counters(message.recipient)
+        used = tx.sms_counts.used(counters, clock.now())
+        over = next((one for one in counters if used[one.key] > one.limit), None)
+        return None if over is None else NotOffered.of_cap(over.cap)
+
+    return veto
+
+
+def _of_any_queue(site: Site) -> OfferRules:
+    """The countries that callers of some queue may be in: which queue it was counts when it is offered."""
+    rules = [site.rules_for(queue) for queue in site.queues]
+    abroad = frozenset[str]().union(*(one.countries for one in rules if one.non_domestic))
+    return OfferRules(
+        enabled=True,
+        home_country=site.country,
+        non_domestic=bool(abroad),
+        countries=abroad,
+        blocked=tuple(sorted(site.abuse.blocked)),
+    )
