@@ -68,7 +68,8 @@ class Purpose(StrEnum):
     ``in_call_sms`` sent by the agent who talks to them ·
     ``closing_sms`` at the end of the call · ``automatic_answer`` to a text after it · from the caller:
     ``reply`` before the end, or after it when they hung up while waiting · ``late_reply`` after a talk ·
-    ``unsolicited`` of no call.
+    ``unsolicited`` of no call · to what people say about messages and callbacks: ``opt_out_confirmation``,
+    which alone goes to somebody who is opted out, ``help_answer``, ``start_answer``, ``no_callback_answer``.
     """
 
     WAIT_TIME_SMS = "wait_time_sms"
@@ -79,6 +80,10 @@ class Purpose(StrEnum):
     REPLY = "reply"
     LATE_REPLY = "late_reply"
     UNSOLICITED = "unsolicited"
+    OPT_OUT_CONFIRMATION = "opt_out_confirmation"
+    HELP_ANSWER = "help_answer"
+    START_ANSWER = "start_answer"
+    NO_CALLBACK_ANSWER = "no_callback_answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

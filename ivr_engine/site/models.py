@@ -36,6 +36,7 @@ from ivr_engine.site.lines import (
     Vip,
     WayOut,
 )
+from ivr_engine.site.opt_outs import Answer, OptOutSettings, Retention
 from ivr_engine.site.over_capacity import OverCapacity
 from ivr_engine.site.schedules import ScheduleSettings
 from ivr_engine.site.sending import Provider, Sending
@@ -207,6 +208,8 @@ class Site(Settings):
     sms_numbers: dict[SmsSender, SmsNumber] = Field(default_factory=dict)
     """What texts are sent from and come to, beside `sms.sender`."""
     sending: Sending = Sending()
+    opt_out: OptOutSettings = OptOutSettings()
+    retention: Retention = Retention()
     numbers: dict[Dialled, Number]
     queues: dict[Name, Queue]
     transfers: Transfers | None = None
@@ -369,6 +372,14 @@ class Site(Settings):
     def worded(self, texts: Mapping[str, str], language: str) -> str:
         """Of an SMS ``texts`` per language the one to send; the default language's where one is missing."""
         return (texts.get(language) or texts[self.default_language]).replace("{brand}", self.brand)
+
+    def answer(self, answer: Answer, language: str, number: str) -> str:
+        """What is written back to who opts out, asks for help or opts in, and wrote to ``number``."""
+        text = self.opt_out.text(answer, language, self.default_language)
+        return self.filled_in(text, self.opt_out.contact or number)
+
+    def filled_in(self, text: str, contact: str) -> str:
+        return text.replace("{brand}", self.brand).replace("{contact}", contact)
 
     def prompt_name(self, queue: str, name: str) -> str:
         """The prompt that ``queue`` plays where others play ``name``."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ivr_engine.site.check import check
 from ivr_engine.site.loader import load
+from ivr_engine.site.opt_outs import Answer
 from ivr_engine.site.texts import read_texts
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,8 @@ def test_adding_a_language(tmp_path: Path) -> None:
         ('        en: "{brand}: Please', '        nl: "{brand}: Een foto?"\n        en: "{brand}: Please'),
         ('        en: "{brand}: Opening', '        nl: "{brand}: Vragen?"\n        en: "{brand}: Opening'),
     )
+    answers = "".join(f'  {answer}: {{nl: "{{brand}}: STOP"}}\n' for answer in Answer)
+    _changed(config / "sms.yaml", ("opt_out:\n", f"opt_out:\n{answers}"))
     # 4. a key for callers to choose it
     _changed(config / "flows.yaml", ("4: es, 5: fr}", "4: es, 5: fr, 6: nl}"))
     _changed(prompts / "nl/texts.yaml", ("For English, press 1.", "Voor Nederlands, toets 6."))
