@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call
-from ivr_engine.domain.consent import Consent, NotOffered, OfferRules, why_not_offered
+from ivr_engine.domain.consent import NotOffered, OfferRules, why_not_written_to
 from ivr_engine.domain.events import InCallSmsSent, MessageQueued
 from ivr_engine.domain.in_call_sms import exchanged, had_session, in_words, own_text
 from ivr_engine.domain.messages import Message, Purpose, Urgency, outbound
@@ -71,7 +71,7 @@ class InCallSmsCommands:
             call = tx.calls.get(call_id)
             call.talking()
             by = _of_the_call(call, agent)
-            why = _why_not(self._house.site, call)
+            why = _why_not(self._house.site, tx, call)
             if why is not None:
                 raise Refused(in_words(why))
             text, preset = _worded(self._house.site, call, content)
@@ -96,7 +96,7 @@ class InCallSmsCommands:
             call = tx.calls.get(call_id)
             spoken = _language(site, call, language)
             return Choice(
-                why_not=_why_nothing(site, call),
+                why_not=_why_nothing(site, tx, call),
                 language=spoken,
                 presets=tuple(
                     OfferedPreset(name=name, label=preset.label, text=site.worded(preset.text, spoken))
@@ -117,7 +117,7 @@ def close_session(house: House, tx: Tx, ended: Call) -> None:
     texts = house.site.in_call_sms.closing
     if not texts or not had_session(ended) or not exchanged(tx.messages.of_call(ended.id)):
         return
-    if _why_not(house.site, ended) is not None:
+    if _why_not(house.site, tx, ended) is not None:
         return
     text = house.site.worded(texts, ended.language)
     message = _message(house, tx, ended, text, Purpose.CLOSING_SMS, f"closing-{ended.id}")
@@ -143,21 +143,25 @@ def _rules(site: Site, queue: str) -> OfferRules:
         home_country=site.country,
         non_domestic=settings.non_domestic,
         countries=settings.countries,
+        blocked=tuple(site.abuse.blocked),
     )
 
 
-def _why_not(site: Site, call: Call) -> NotOffered | None:
+def _why_not(site: Site, tx: Tx, call: Call) -> NotOffered | None:
     """The same that keeps a waiting caller from being offered a text, where it is about the number."""
-    rules, whom = _rules(site, call.queue), receiver(call.caller)
-    return why_not_offered(Consent(), rules, whom, was_over_capacity=False)
+    rules = _rules(site, call.queue)
+    if not rules.enabled:
+        return NotOffered.SWITCHED_OFF
+    opted_out = call.caller is not None and tx.opt_outs.is_opted_out(call.caller)
+    return why_not_written_to(rules, receiver(call.caller, opted_out=opted_out))
 
 
-def _why_nothing(site: Site, call: Call) -> str | None:
+def _why_nothing(site: Site, tx: Tx, call: Call) -> str | None:
     try:
         call.talking()
     except Refused as refusal:
         return refusal.reason
-    why = _why_not(site, call)
+    why = _why_not(site, tx, call)
     return None if why is None else in_words(why)
 
 

@@ -29,6 +29,7 @@ _WHY: Final = {
     NotOffered.CANNOT_RECEIVE_SMS: "the caller's number is a landline, or of a kind that takes no SMS",
     NotOffered.COUNTRY_NOT_ALLOWED: "numbers of that country get no SMS: see 'in_call_sms.countries'",
     NotOffered.OPTED_OUT: "the caller does not want any SMS",
+    NotOffered.BLOCKED_NUMBER: "numbers that begin so are never written to: see 'abuse.blocked'",
     NotOffered.PREMIUM_NUMBER: "it is a premium number, which is never written to",
 }
 

@@ -25,6 +25,8 @@ def answer(tx: Tx, call: Call, text: Message, site: Site, now: datetime) -> Mess
     on = settings.enabled and (queue is None or queue.in_call_sms)
     if not texts or not on or text.sender != call.caller:
         return None
+    if tx.opt_outs.is_opted_out(text.sender):
+        return None
     if not is_answered(tx.messages.of_call(call.id), settings.automatic_answer.again_after, now):
         return None
     message = outbound(

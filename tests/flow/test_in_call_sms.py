@@ -15,13 +15,14 @@ from ivr_engine.callflow.in_call_sms import Content, FromPreset, InCallSmsComman
 from ivr_engine.domain.calls import Chapter
 from ivr_engine.domain.events import InCallSmsSent, MessageQueued, MessageReceived
 from ivr_engine.domain.messages import Direction, Message, MessageStatus, Purpose
+from ivr_engine.domain.opt_outs import How, OptOut, Said
 from ivr_engine.errors import Refused
 from ivr_engine.messaging.inbound import InboundRules, received
 from ivr_engine.ports import InboundSms
 from ivr_engine.sim.people import answers
 from tests.flow.centre import MOBILE, Centre, contact_centre, virtual
-from tests.flow.test_in_call import NUMBER, SITE, Stand, talking
 from tests.flow.crashes import restart
+from tests.flow.test_in_call import NUMBER, SITE, Stand, talking
 
 SENDER = "+4930123456"
 IN_CALL: dict[str, Any] = {
@@ -198,12 +199,14 @@ async def test_only_while_agent_and_caller_are_connected() -> None:
         ("+436641234567", {"non_domestic": True}, "numbers of that country"),
         ("+436641234567", {"non_domestic": True, "countries": ["CH"]}, "numbers of that country"),
         (MOBILE, {"enabled": False}, "switched off"),
+        ("+4915199999999", {}, "numbers that begin so"),
     ],
 )
 def test_numbers_that_get_no_sms(caller: str, in_call: dict[str, Any], why: str) -> None:
     @virtual
     async def story() -> None:
-        async with contact_centre(**SITE, in_call_sms=IN_CALL | in_call) as centre:
+        settings = SITE | {"in_call_sms": IN_CALL | in_call, "abuse": {"blocked": ["+4915199"]}}
+        async with contact_centre(**settings) as centre:
             engine = centre.engine()
             centre.phone("anna", answers(1.0))
             await engine.desk.sign_in("anna")
@@ -231,6 +234,31 @@ async def test_another_country_that_is_listed_gets_it_whatever_the_wait_time_sms
         await asyncio.sleep(0.5)
         message = await InCallSmsCommands(engine.house).send((await centre.row(phone)).id, PHOTO)
         assert message.recipient == "+436641234567"
+
+
+async def opts_out(centre: Centre) -> None:
+    said = Said(at=centre.clock.now(), how=How.STAFF, wording="no more", actor="cleo")
+    await centre.store.run(lambda tx: tx.opt_outs.add(OptOut(id="o1", number=MOBILE, said=said)))
+
+
+@virtual
+async def test_who_opts_out_in_the_talk_is_sent_nothing_more_not_even_that_it_is_over() -> None:
+    async with desk() as anna:
+        await anna.send(PHOTO)
+        await opts_out(anna.centre)
+        assert "does not want any SMS" in await anna.refused(PHOTO)
+        await anna.hang_up()
+        assert await anna.texts() == ["Example: A photo, please"]
+
+
+@virtual
+async def test_who_opted_out_gets_no_automatic_answer() -> None:
+    async with desk({"automatic_answer": {"text": {"en": "Too late"}}, "closing": {}}) as anna:
+        await anna.send(PHOTO)
+        await anna.hang_up()
+        await opts_out(anna.centre)
+        await anna.comes_in("Hello?")
+        assert await anna.texts() == ["Example: A photo, please", "Hello?"]
 
 
 @virtual
