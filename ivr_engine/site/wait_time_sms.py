@@ -57,7 +57,7 @@ class QueueWaitTimeSms(Settings):
     text: dict[Language, SmsText] = Field(default_factory=dict)
 
 
-PER_NUMBER: Final = 5
+PER_NUMBER: Final = 20
 PER_PREFIX: Final = 100
 MOST: Final = 1_000_000
 

@@ -223,11 +223,11 @@ def _vetoed(
 
 
 def test_what_is_within_the_caps_is_sent() -> None:
-    assert _vetoed(5, {}) is None
+    assert _vetoed(20, {}) is None
 
 
 def test_of_a_count_above_the_cap_as_it_is_set_now_nothing_is_sent() -> None:
-    assert _vetoed(6, {}) == "number_cap"
+    assert _vetoed(21, {}) == "number_cap"
 
 
 def test_a_number_that_was_blocked_meanwhile_is_not_sent_to() -> None:

@@ -79,7 +79,7 @@ def test_texts_are_those_of_the_queue_language_by_language() -> None:
 
 
 def test_caps_and_blocked_numbers() -> None:
-    assert made().abuse.caps == Caps(per_number=5, per_prefix=100, last_digits=4), "not without protection"
+    assert made().abuse.caps == Caps(per_number=20, per_prefix=100, last_digits=4), "not without protection"
     given = {"per_number": 0, "per_prefix": 7, "per_day": 9, "last_digits": 3, "blocked": ["+4917"]}
     assert made(abuse=given).abuse.caps == Caps(per_prefix=7, per_day=9, last_digits=3)
     assert made(abuse=given).rules_for("support").blocked == ("+4917",)
