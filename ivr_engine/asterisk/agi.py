@@ -50,7 +50,7 @@ class FastAgi:
         settings = self._settings
         async with asyncio.TaskGroup() as group:
             server = await asyncio.start_server(
-                partial(self._connected, group), settings.host, settings.port, limit=LONGEST_LINE
+                partial(self.take, group), settings.host, settings.port, limit=LONGEST_LINE
             )
             self.port = server.sockets[0].getsockname()[1]
             log.info("agi.listening", host=settings.host, port=self.port)
@@ -59,9 +59,10 @@ class FastAgi:
             finally:
                 server.close()
 
-    def _connected(
+    def take(
         self, group: asyncio.TaskGroup, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        """One connection, from now on."""
         address = (writer.get_extra_info("peername") or ("",))[0]
         if not self._settings.hears(address):
             self._turn_away(writer, "an address that IVR_AGI_ALLOW does not name")
@@ -142,6 +143,7 @@ def _visit(request: AgiRequest, leg: AgiLeg) -> Visit:
         queue=queue,
         app_queue=given.get("app_queue") or queue,
         language=given.get("language") or request.language,
+        announce=given.get("announce") == "yes",
     )
 
 

@@ -165,6 +165,8 @@ async def end_by_staff(house: House, call_id: str) -> Call:
     def write(tx: Tx) -> Call:
         if tx.calls.get(call_id).ended_at is not None:
             raise Refused(f"call {call_id} has ended already")
+        if tx.calls.get(call_id).in_dialplan:
+            raise Refused(f"call {call_id} is in the dialplan of a PBX: hang up there")
         return _end(house, call_id, EndReason.ENDED_BY_STAFF)(tx)
 
     ended = await house.store.run(write)

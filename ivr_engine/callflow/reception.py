@@ -207,7 +207,8 @@ class Reception:
     async def _reconcile(self, group: asyncio.TaskGroup, snapshot: Snapshot) -> None:
         house = self._house
         known = await house.store.run(lambda tx: tx.calls.open())
-        mine = [c for c in known if c.engine == house.telephony.name and not c.is_callback]
+        here = [c for c in known if not c.is_callback and not c.in_dialplan]
+        mine = [c for c in here if c.engine == house.telephony.name]
         absent = [c for c in mine if _key(c) not in self._running]
         for call in absent:
             if call.channel_id in snapshot.mine and call.in_line:

@@ -71,8 +71,6 @@ class VisitOutcome:
 
     status: VisitStatus
     reason: str = ""
-    key: str = ""
-    """What was pressed last."""
     call_id: str = ""
     message_id: str = ""
     app_queue: AppQueue | None = None
@@ -83,7 +81,6 @@ class VisitOutcome:
         return MappingProxyType(
             {
                 "REASON": self.reason,
-                "KEY": self.key,
                 "CALL_ID": self.call_id,
                 "MESSAGE_ID": self.message_id,
                 "POSITION": str(told.position) if told else "",

@@ -23,6 +23,8 @@ class Visit:
     app_queue: str
     """Where the dialplan will send the caller."""
     language: str = ""
+    announce: bool = False
+    """Place and wait are to be told too."""
 
 
 class PbxCalls(Protocol):

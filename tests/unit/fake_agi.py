@@ -37,6 +37,8 @@ class FakeAgi:
     headers: Mapping[str, str] = field(default_factory=lambda: HEADERS)
     variables: dict[str, str] = field(default_factory=dict[str, str])
     played: list[str] = field(default_factory=list[str])
+    lengths: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Of sounds, in seconds, by the last part of their names."""
     commands: list[str] = field(default_factory=list[str])
     mute: bool = False
     """Answers nothing."""
@@ -55,7 +57,10 @@ class FakeAgi:
 
     async def run(self, port: int) -> None:
         """From the connection to its end: then the dialplan goes on."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await self.talk(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """On a connection that stands."""
         self._writer = writer
         writer.write("".join(f"{name}: {value}\n" for name, value in self.headers.items()).encode() + b"\n")
         ended = asyncio.create_task(self._say_that_they_hung_up())
@@ -128,7 +133,9 @@ class FakeAgi:
         if "missing" in sound:
             return "result=-1 endpos=0"
         name = sound.rpartition("/")[2]
-        seconds = float(name.removeprefix(SECONDS)) if name.startswith(SECONDS) else 1.0
+        seconds = self.lengths.get(name, 1.0)
+        if name.startswith(SECONDS):
+            seconds = float(name.removeprefix(SECONDS))
         heard = await self._hear(keys, seconds, interrupted)
         if heard == "0" and window:
             heard = await self._hear(keys, float(window[0]) / 1000, interrupted) or "0"

@@ -23,7 +23,7 @@ from ivr_engine.ports import Digit, Failed, Finished, Prompt, Timeout
 from ivr_engine.ports.pbx import Visit
 from tests.unit.fake_agi import HEADERS, FakeAgi
 
-DENIED = VisitOutcome(status=VisitStatus.DENIED, key="2", call_id="c1")
+DENIED = VisitOutcome(status=VisitStatus.DENIED, call_id="c1")
 LOOPBACK = AgiSettings(port=0, deadline_s=0.5)
 
 Do = Callable[[Visit], Awaitable[Any]]
@@ -97,7 +97,6 @@ async def test_the_answer_stands_in_variables_the_status_last() -> None:
     assert asterisk.variables == {
         "IVR_WAIT_SMS_STATUS": "denied",
         "IVR_WAIT_SMS_REASON": "",
-        "IVR_WAIT_SMS_KEY": "2",
         "IVR_WAIT_SMS_CALL_ID": "c1",
         "IVR_WAIT_SMS_MESSAGE_ID": "",
         "IVR_WAIT_SMS_POSITION": "",
