@@ -131,8 +131,10 @@ def people(day: Day) -> dict[str, Agents]:
 
 def on_that_day(site: Site, day: Day) -> Site:
     """The site as it is on that day: with its people in place of the site's own agents, each of whom is like
-    one of those. Raises pydantic's ``ValidationError`` for settings that cannot be."""
-    told = _merged(site.model_dump(by_alias=True), day.settings)
+    one of those; callers' numbers follow one another, so prefixes are not capped. Raises pydantic's
+    ``ValidationError`` for settings that cannot be."""
+    told = _merged(site.model_dump(by_alias=True), {"abuse": {"per_prefix": 0}})
+    told = _merged(told, day.settings)
     told["agents"] = {name: told["agents"][group.like] for name, group in people(day).items()}
     return Site.model_validate(told)
 
