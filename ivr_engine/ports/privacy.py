@@ -13,12 +13,12 @@ from ivr_engine.domain.opt_outs import Erasure, OptOut
 class OptOuts(Protocol):
     """One list for all senders and providers; what has ended stays in it.
 
-    ``known_as``: the pseudonym of a number, so that who was erased is found as well.
+    Who was erased is found as well, by the pseudonym.
     """
 
-    def is_opted_out(self, number: str, known_as: str | None = None) -> bool: ...
+    def is_opted_out(self, number: str) -> bool: ...
 
-    def standing(self, number: str, known_as: str | None = None) -> OptOut | None:
+    def standing(self, number: str) -> OptOut | None:
         """The one that stands for that number, locked until the transaction ends."""
         ...
 
@@ -30,9 +30,7 @@ class OptOuts(Protocol):
         """Write who resumed it; ``Refused`` when it has ended before."""
         ...
 
-    def search(
-        self, *, number: str | None = None, known_as: str | None = None, limit: int = 1000
-    ) -> list[OptOut]:
+    def search(self, *, number: str | None = None, limit: int = 1000) -> list[OptOut]:
         """Newest first."""
         ...
 
@@ -70,6 +68,8 @@ class Privacy(Protocol):
     def erasures(self, limit: int) -> list[Erasure]:
         """Newest first."""
         ...
+
+    def pseudonym(self, number: str) -> str: ...
 
     def under_way(self, number: str) -> str | None:
         """What of that number is going on and must end before it can be deleted."""
@@ -113,7 +113,7 @@ class Privacy(Protocol):
         """With their events."""
         ...
 
-    def hide_calls(self, ids: Sequence[str], number: str, known_as: str) -> int:
+    def hide_calls(self, ids: Sequence[str], number: str) -> int:
         """They stay to be counted, without the number, and without what the caller said of themselves."""
         ...
 
@@ -121,8 +121,8 @@ class Privacy(Protocol):
         """What was known from one call to the next, contacts that have no other number."""
         ...
 
-    def rename(self, number: str, known_as: str) -> dict[str, int]:
-        """In the proofs that have to be kept: consents and opt-outs. How many of each."""
+    def rename(self, number: str) -> dict[str, int]:
+        """By its pseudonym, in the proofs that have to be kept: consents and opt-outs. How many of each."""
         ...
 
     def drop_consents(self, before: datetime, limit: int) -> int: ...

@@ -266,9 +266,9 @@ class Consents(Protocol):
         ...
 
     def page(
-        self, after: tuple[datetime, str] | None, limit: int, *, numbers: tuple[str, str] | None = None
+        self, after: tuple[datetime, str] | None, limit: int, *, number: str | None = None
     ) -> list[ConsentRecord]:
-        """Oldest first, those after that moment and id; ``numbers``: of either of these alone."""
+        """Oldest first, those after that moment and id. ``number``: of that alone, erased or not."""
         ...
 
 

@@ -40,7 +40,7 @@ SHIPPED: Final[Mapping[Answer, Mapping[str, str]]] = {
         "Reply STOP to get no more.",
         "de": "{brand}: SMS zu Ihren Anrufen bei uns. Kontakt: {contact}. Es gelten Ihre Netzpreise. "
         "Abmelden: STOPP",
-        "it": "{brand}: SMS sulle sue chiamate a noi. Contatto: {contact}. Valgono le tariffe della sua rete. "
+        "it": "{brand}: SMS sulle sue chiamate a noi. Contatto: {contact}. Valgono le tariffe di rete. "
         "Per annullare: STOP",
         "es": "{brand}: SMS sobre sus llamadas. Contacto: {contact}. Se aplican las tarifas de su operador. "
         "Para darse de baja: STOP",

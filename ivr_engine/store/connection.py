@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Executable, Row
 
+from ivr_engine.domain.opt_outs import Pseudonym, pseudonyms
 from ivr_engine.errors import Refused
 from ivr_engine.store import prepared
 from ivr_engine.store.failures import STORE_ERRORS, cause_to_show, translated
@@ -17,6 +18,11 @@ Later = dict[Executable, list[Values]]
 """Rows by the statement that will insert them."""
 R = TypeVar("R")
 V = TypeVar("V", Values, Sequence[Values])
+
+PSEUDONYM_OPTION: Final = "ivr_pseudonym"
+"""The execution option of an engine that holds its ``Pseudonym``."""
+_WITHOUT_KEY: Final = pseudonyms("")
+"""For databases of simulations and tests."""
 
 ALL_EVENTS: Final = 2**63 - 1
 """The bound where events become visible in the order of their ids."""
@@ -113,6 +119,11 @@ class Statements:
             self.failure = EventsUnsettled()
             raise self.failure
         return self._events_until
+
+    def pseudonym(self, number: str) -> str:
+        """What stands in place of a number that was erased."""
+        made: Pseudonym = self._connection.get_execution_options().get(PSEUDONYM_OPTION, _WITHOUT_KEY)
+        return made(number)
 
     def close(self) -> None:
         """The transaction is over: whoever kept hold of it must not write into the next one."""

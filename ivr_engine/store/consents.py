@@ -31,7 +31,7 @@ _GIVEN: Final = (
     .order_by(_c.at.desc(), _c.id.desc())
     .limit(1)
 )
-_EITHER: Final = or_(_c.number == bindparam("number"), _c.number == bindparam("or_number"))
+_EITHER: Final = or_(_c.number == bindparam("number"), _c.number == bindparam("known_as"))
 _LATER: Final = (
     _c.at >= bindparam("at"),
     or_(_c.at > bindparam("at"), and_(_c.at == bindparam("at"), _c.id > bindparam("last"))),
@@ -88,14 +88,14 @@ class ConsentTable:
         return last if last is not None and last.outcome is WaitTimeSmsStatus.ALLOWED else None
 
     def page(
-        self, after: tuple[datetime, str] | None, limit: int, *, numbers: tuple[str, str] | None = None
+        self, after: tuple[datetime, str] | None, limit: int, *, number: str | None = None
     ) -> list[ConsentRecord]:
         values: dict[str, Any] = {"limit": limit}
         if after is not None:
             values |= {"at": after[0], "last": after[1]}
-        if numbers is not None:
-            values |= {"number": numbers[0], "or_number": numbers[1]}
-        return [_record(row) for row in self._db.rows(_PAGE[after is not None, numbers is not None], values)]
+        if number is not None:
+            values |= {"number": number, "known_as": self._db.pseudonym(number)}
+        return [_record(row) for row in self._db.rows(_PAGE[after is not None, number is not None], values)]
 
 
 def _record(row: Row[Any]) -> ConsentRecord:

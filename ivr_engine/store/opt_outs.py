@@ -46,11 +46,11 @@ class OptOutTable:
     def __init__(self, db: Statements) -> None:
         self._db = db
 
-    def is_opted_out(self, number: str, known_as: str | None = None) -> bool:
-        return self._db.row(_IS_THERE, _names(number, known_as)) is not None
+    def is_opted_out(self, number: str) -> bool:
+        return self._db.row(_IS_THERE, self._names(number)) is not None
 
-    def standing(self, number: str, known_as: str | None = None) -> OptOut | None:
-        row = self._db.row(_STANDING, _names(number, known_as), lock=True)
+    def standing(self, number: str) -> OptOut | None:
+        row = self._db.row(_STANDING, self._names(number), lock=True)
         return None if row is None else _opt_out(row)
 
     def add(self, opt_out: OptOut) -> None:
@@ -70,12 +70,8 @@ class OptOutTable:
         if not self._db.write(_END, {"key": opt_out.id, **_resumed(opt_out.resumed)}):
             raise Refused(f"opt-out {opt_out.id} has ended before")
 
-    def search(
-        self, *, number: str | None = None, known_as: str | None = None, limit: int = 1000
-    ) -> list[OptOut]:
-        values = {**_names(number or "", known_as), "limit": limit}
-        if number is None:
-            values = {"limit": limit}
+    def search(self, *, number: str | None = None, limit: int = 1000) -> list[OptOut]:
+        values = {"limit": limit, **({} if number is None else self._names(number))}
         return [_opt_out(row) for row in self._db.rows(_SEARCH[number is not None], values)]
 
     def page(self, after: tuple[datetime, str] | None, limit: int) -> list[OptOut]:
@@ -84,9 +80,8 @@ class OptOutTable:
             values |= {"at": after[0], "last": after[1]}
         return [_opt_out(row) for row in self._db.rows(_PAGE[after is not None], values)]
 
-
-def _names(number: str, known_as: str | None) -> dict[str, Any]:
-    return {"number": number, "known_as": known_as or number}
+    def _names(self, number: str) -> dict[str, Any]:
+        return {"number": number, "known_as": self._db.pseudonym(number)}
 
 
 def _resumed(said: Said | None) -> dict[str, Any]:

@@ -186,6 +186,9 @@ class PrivacyTable:
 
     # ── what there is ────────────────────────────────────────────────────────────────────────────
 
+    def pseudonym(self, number: str) -> str:
+        return self._db.pseudonym(number)
+
     def under_way(self, number: str) -> str | None:
         waits = (what for what, query in _UNDER_WAY if self._db.row(query, {"number": number}) is not None)
         return next(waits, None)
@@ -256,12 +259,13 @@ class PrivacyTable:
             self._gone(part, "call_id", ids)
         return self._gone(calls, "id", ids)
 
-    def hide_calls(self, ids: Sequence[str], number: str, known_as: str) -> int:
+    def hide_calls(self, ids: Sequence[str], number: str) -> int:
         if not ids:
             return 0
         some = {"ids": list(ids)}
         self._db.write(_DROP_RECORDINGS, some)
         self._db.write_later()
+        known_as = self.pseudonym(number)
         self._db.write(_HIDE_EVENTS, {**some, "number": number, "known_as": known_as})
         return self._db.write(_HIDE_CALLS, some)
 
@@ -275,7 +279,8 @@ class PrivacyTable:
             gone += self._gone(contacts, "id", [one for one in theirs if one not in shared])
         return gone
 
-    def rename(self, number: str, known_as: str) -> dict[str, int]:
+    def rename(self, number: str) -> dict[str, int]:
+        known_as = self.pseudonym(number)
         renamed: dict[str, int] = {}
         for kind, table in (("consents", consents), ("opt_outs", opt_outs)):
             statement = table.update().where(table.c.number == bindparam("old"))

@@ -15,9 +15,11 @@ from typing import Any, Final, Protocol, TypeVar, cast
 import structlog
 from sqlalchemy import Engine, bindparam, select
 
+from ivr_engine.domain.opt_outs import Pseudonym
 from ivr_engine.errors import ExternalError, Unreachable
 from ivr_engine.ports import Changes, Tx
 from ivr_engine.store import database, postgresql
+from ivr_engine.store.connection import PSEUDONYM_OPTION
 from ivr_engine.store.elsewhere import Elsewhere
 from ivr_engine.store.failures import STORE_ERRORS, translated
 from ivr_engine.store.noted import Listeners
@@ -242,17 +244,24 @@ class InlineStore:
 
 
 def connect(
-    url: str, *, inline: bool = False, lock_timeout_s: float = database.LOCK_TIMEOUT_S
+    url: str,
+    *,
+    inline: bool = False,
+    lock_timeout_s: float = database.LOCK_TIMEOUT_S,
+    pseudonym: Pseudonym | None = None,
 ) -> ThreadedStore | InlineStore:
     """Open the database at ``url`` (made, and brought to the newest schema, where needed).
 
     Blocking: call it before the event loop has callers to serve. ``sqlite://`` is a database in
     memory, ``postgresql://user:password@host/name`` one of PostgreSQL. ``inline``: for simulations.
+    ``pseudonym``: made with this installation's key.
     Raises ``ExternalError`` or ``Refused``, with what to do.
     """
     target = database.parsed(url)
     place = database.place(target)
     engine = database.engine(target, lock_timeout_s=lock_timeout_s)
+    if pseudonym is not None:
+        engine = engine.execution_options(**{PSEUDONYM_OPTION: pseudonym})
     try:
         if database.is_in_memory(target):
             return _in_memory(engine, place)

@@ -16,7 +16,7 @@ from ivr_engine.domain.consent import ConsentRecord, WaitTimeSmsStatus, Withdraw
 from ivr_engine.domain.contacts import Contact
 from ivr_engine.domain.events import CallStarted, ConsentGiven
 from ivr_engine.domain.messages import Direction, MediaStatus, MessageStatus
-from ivr_engine.domain.opt_outs import PSEUDONYM, Erasure, ErasureState, How, OptOut, Said, pseudonyms
+from ivr_engine.domain.opt_outs import Erasure, ErasureState, How, OptOut, Said, pseudonyms
 from ivr_engine.domain.recordings import RecordingStatus, TalkRecording
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Store, Tx
@@ -37,7 +37,8 @@ from tests.contract.store_examples import (
 PHONE = "+4915112345678"
 OTHER = "+4915187654321"
 DAY = timedelta(days=1)
-known_as = pseudonyms("a key of the tests")
+known_as = pseudonyms("")
+"""Stores of tests have no key."""
 
 
 @pytest.fixture(params=KINDS)
@@ -91,17 +92,18 @@ async def test_it_ends_once(store: Store) -> None:
 
 async def test_who_was_erased_is_found_by_the_pseudonym(store: Store) -> None:
     await store.run(lambda tx: tx.opt_outs.add(opt_out()))
-    assert await store.run(lambda tx: tx.privacy.rename(PHONE, known_as(PHONE))) == {
+    assert await store.run(lambda tx: tx.privacy.rename(PHONE)) == {
         "consents": 0,
         "opt_outs": 1,
     }
-    assert not await store.run(lambda tx: tx.opt_outs.is_opted_out(PHONE))
-    assert await store.run(lambda tx: tx.opt_outs.is_opted_out(PHONE, known_as(PHONE)))
-    assert not await store.run(lambda tx: tx.opt_outs.is_opted_out(OTHER, known_as(OTHER)))
-    [kept] = await store.run(lambda tx: tx.opt_outs.search(number=PHONE, known_as=known_as(PHONE)))
+    assert await store.run(lambda tx: tx.opt_outs.is_opted_out(PHONE))
+    assert not await store.run(lambda tx: tx.opt_outs.is_opted_out(OTHER))
+    [kept] = await store.run(lambda tx: tx.opt_outs.search(number=PHONE))
+    assert kept == await store.run(lambda tx: tx.opt_outs.standing(PHONE))
+    assert kept.number == known_as(PHONE)
     assert PHONE not in kept.number
     await store.run(lambda tx: tx.opt_outs.end(kept.ended(said(1))))
-    assert not await store.run(lambda tx: tx.opt_outs.is_opted_out(PHONE, known_as(PHONE)))
+    assert not await store.run(lambda tx: tx.opt_outs.is_opted_out(PHONE))
 
 
 # ── proofs ───────────────────────────────────────────────────────────────────────────────────────
@@ -145,11 +147,11 @@ async def test_a_proof_cannot_be_changed_or_deleted(store: Store, statement: str
 
 async def test_what_is_erased_once_cannot_be_renamed_again(store: Store) -> None:
     await store.run(lambda tx: tx.consents.add(consent(1, PHONE)))
-    await store.run(lambda tx: tx.privacy.rename(PHONE, known_as(PHONE)))
+    await store.run(lambda tx: tx.privacy.rename(PHONE))
     [kept] = await store.run(lambda tx: tx.consents.search())
     assert kept == replace(consent(1, PHONE), number=known_as(PHONE))
     with pytest.raises(Refused, match="append-only"):
-        await store.run(lambda tx: tx.privacy.rename(kept.number, f"{PSEUDONYM}somebody else"))
+        await store.run(lambda tx: tx.privacy.rename(kept.number))
 
 
 async def test_consents_go_when_they_are_too_old_and_no_others(store: Store) -> None:
@@ -194,10 +196,9 @@ async def test_the_ledger_page_by_page(store: Store) -> None:
     assert first == records[:5]
     rest = await store.run(lambda tx: tx.consents.page((first[-1].at, first[-1].id), 5))
     assert rest == records[5:]
-    numbers = (PHONE, known_as(PHONE))
-    assert await store.run(lambda tx: tx.consents.page(None, 9, numbers=numbers)) == records[:4]
+    assert await store.run(lambda tx: tx.consents.page(None, 9, number=PHONE)) == records[:4]
     after = (records[1].at, records[1].id)
-    assert await store.run(lambda tx: tx.consents.page(after, 9, numbers=numbers)) == records[2:4]
+    assert await store.run(lambda tx: tx.consents.page(after, 9, number=PHONE)) == records[2:4]
 
 
 # ── deleting ─────────────────────────────────────────────────────────────────────────────────────
@@ -279,7 +280,7 @@ async def test_everything_of_a_number_and_nothing_of_another(store: Store) -> No
         assert privacy.drop_tickets(tickets.ids) == 1
         calls = privacy.calls_of(PHONE, 10)
         assert (calls.ids, calls.files) == (("c1",), ("r1.wav",))
-        assert privacy.hide_calls(calls.ids, PHONE, known_as(PHONE)) == 1
+        assert privacy.hide_calls(calls.ids, PHONE) == 1
         assert privacy.calls_of(PHONE, 10).ids == ()
         assert privacy.drop_caller(PHONE) == 2
         assert privacy.drop_caller(PHONE) == 0
