@@ -86,7 +86,7 @@ class SignedPost:
                     answer.close()
                     break  # taken or not, says the status; nobody reads on
             _expect_taken(answer.status)
-            return bytes(content)
+            return bytes(content[:MOST_BYTES])
 
     def _check_address(self) -> None:
         """An address written as such is resolved by nobody."""

@@ -18,7 +18,7 @@ from ivr_engine.domain.tickets import Ticket, comment_from, file_from
 from ivr_engine.messaging.crm_feed import CrmFeed, CrmsNow
 from ivr_engine.messaging.crm_lane import CrmPolicy
 from ivr_engine.messaging.inbound import InboundRules, received
-from ivr_engine.ports import ContactDirectory, Crm, InboundSms, Store, Tx
+from ivr_engine.ports import ContactDirectory, Crm, InboundSms, Tx
 from ivr_engine.sim.crm import SimCrm
 from ivr_engine.sim.life import Life, MortalStore
 from ivr_engine.sim.people import Caller, answers
@@ -32,7 +32,7 @@ QUICK = CrmPolicy(poll_s=0.2, retry_first_s=0.5)
 class Feed:
     """One engine's feed, which may be killed."""
 
-    store: Store
+    store: MortalStore
     task: asyncio.Task[None]
     life: Life
 
