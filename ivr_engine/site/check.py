@@ -17,6 +17,7 @@ from ivr_engine.site import (
     crm_references,
     in_call_references,
     opt_out_references,
+    sms_number_references,
     wait_time_sms_references,
 )
 from ivr_engine.site.explain import nearest
@@ -79,6 +80,7 @@ def check(
         warnings += [] if reading.errors else capacity_references.doubtful(reading.site, reading.tree, lines)
         warnings += [] if reading.errors else in_call_references.doubtful(reading.site, reading.tree)
         warnings += [] if reading.errors else opt_out_references.doubtful(reading.site, reading.tree)
+        warnings += [] if reading.errors else sms_number_references.doubtful(reading.site, reading.tree)
         warnings += _unused(lines, prompts)
         if provider:
             warnings += [problem for name in reading.site.providers for problem in provider(name)]

@@ -13,6 +13,7 @@ from ivr_engine.site.crm import Reached
 from ivr_engine.site.models import Site
 from ivr_engine.site.tree import Node, shown
 
+
 def reached(site: Site) -> Iterator[tuple[tuple[str, ...], Reached]]:
     """Every address, with its path."""
     for name, webhook in site.crm.webhooks.items():

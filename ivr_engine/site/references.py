@@ -7,7 +7,14 @@ from typing import Final
 
 from ivr_engine.domain.numbers import is_country, to_e164
 from ivr_engine.errors import ConfigError
-from ivr_engine.site import capacity_references, crm_references, in_call_references, opt_out_references, sending
+from ivr_engine.site import (
+    capacity_references,
+    crm_references,
+    in_call_references,
+    opt_out_references,
+    sending,
+    sms_number_references,
+)
 from ivr_engine.site.explain import enough, nearest
 from ivr_engine.site.flow_references import flows, numbers, schedules, ways_in
 from ivr_engine.site.line_references import lines, staff
@@ -39,6 +46,7 @@ def errors(site: Site, tree: Node) -> list[ConfigError]:
         _sending(site, tree),
         in_call_references.errors(site, tree),
         opt_out_references.errors(site, tree),
+        sms_number_references.errors(site, tree),
     )
     found = [error for kind in kinds for error in enough(kind)]
     found += [] if found else capacity_references.circles(site, tree)
