@@ -27,6 +27,18 @@ TWILIO_VARIABLES: Final[Mapping[str, str]] = {
 }
 """Twilio's own names for its credentials, which its tools use too; read by ``sms.twilio_account``."""
 
+FASTAGI_VARIABLES: Final[Mapping[str, str]] = {
+    "IVR_AGI_PORT": "port for AGI() in the dialplan of a PBX, by custom 4573 (none: closed)",
+    "IVR_AGI_HOST": "address it listens on (127.0.0.1)",
+    "IVR_AGI_ALLOW": "addresses and networks that are heard, separated by commas (127.0.0.0/8,::1)",
+    "IVR_AGI_SECRET": "what they bring as key=..., needed beyond this machine (none)",
+    "IVR_AGI_SOUNDS": "what that PBX calls the folder of prompts: under its sounds, or a whole path (ivr)",
+    "IVR_AGI_AMI_PORT": "port on 127.0.0.1 of that PBX's manager interface (none)",
+    "IVR_AGI_AMI_USER": "user in its manager.conf (ivr-engine)",
+    "IVR_AGI_AMI_PASSWORD": "that user's secret (none)",
+}
+"""The lane for callers of another dialplan; read by ``asterisk.agi_settings``."""
+
 VARIABLES: Final[Mapping[str, str]] = {
     "IVR_CONFIG": "folder of the site's YAML (config)",
     "IVR_PROMPTS": "folder of the texts and audio (prompts)",
@@ -57,6 +69,7 @@ VARIABLES: Final[Mapping[str, str]] = {
     "IVR_DRAIN_LIMIT": "seconds that a draining engine waits for its last call (3600)",
     "IVR_LOG": "pretty or json (pretty on a terminal)",
     "IVR_LOG_LEVEL": "debug, info, warning or error (info)",
+    **FASTAGI_VARIABLES,
     **TWILIO_VARIABLES,
 }
 """Every variable the engine reads, with its meaning and default; ``ivr-engine run --help`` shows it."""
@@ -67,6 +80,8 @@ SECRETS: Final = (
     "IVR_DATABASE_URL",
     "IVR_API_TOKEN",
     "IVR_SIMULATOR_SECRET",
+    "IVR_AGI_SECRET",
+    "IVR_AGI_AMI_PASSWORD",
     "TWILIO_AUTH_TOKEN",
     "TWILIO_API_SECRET",
 )
@@ -102,6 +117,8 @@ class Settings:
     public_url: str
     twilio: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Those of ``TWILIO_VARIABLES`` that are set."""
+    fastagi: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Those of ``FASTAGI_VARIABLES`` that are set."""
     watchdog_limit_s: float = 30.0
     drain_limit_s: float = 3600.0
     log: LogStyle = "auto"
@@ -168,6 +185,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         simulator_secret=given.get("IVR_SIMULATOR_SECRET"),
         public_url=_url(given, "IVR_PUBLIC_URL", _local_url(host, port)),
         twilio={name: given[name] for name in TWILIO_VARIABLES if name in given},
+        fastagi={name: given[name] for name in FASTAGI_VARIABLES if name in given},
         watchdog_limit_s=_seconds(given, "IVR_WATCHDOG_LIMIT", 30.0),
         drain_limit_s=_seconds(given, "IVR_DRAIN_LIMIT", 3600.0),
         log=cast(LogStyle, _choice(given, "IVR_LOG", "auto", ("auto", "pretty", "json"))),

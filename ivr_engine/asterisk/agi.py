@@ -8,6 +8,7 @@ first ``failed``, so that an engine that dies has said so.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -21,7 +22,7 @@ from ivr_engine.asterisk.agi_session import AgiSession
 from ivr_engine.asterisk.agi_settings import AgiSettings
 from ivr_engine.asterisk.alive import Life, WhileAlive
 from ivr_engine.domain.dialplan import CHANNEL, Trouble, VisitOutcome, failed
-from ivr_engine.errors import CallEnded, ExternalError, Refused
+from ivr_engine.errors import CallEnded, ConfigError, ExternalError, Refused
 from ivr_engine.observability.rationed import RationedLog
 from ivr_engine.ports.pbx import Visit
 
@@ -44,6 +45,20 @@ class FastAgi:
         self._rationed_log = RationedLog()
         self.port = settings.port
         """Where it listens; told by the system where it was left to it (0)."""
+
+    def check(self) -> None:
+        """``ConfigError`` when it cannot listen there."""
+        host, port = self._settings.host, self._settings.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            socket.create_server((host, port), family=family).close()
+        except OSError as error:
+            raise ConfigError(
+                "IVR_AGI_PORT",
+                None,
+                f"cannot listen on {host}:{port} ({error.strerror or error})",
+                "stop what holds it, or name another port or IVR_AGI_HOST",
+            ) from error
 
     async def run(self) -> None:
         """Until cancelled: then the callers go on in their dialplan."""

@@ -97,6 +97,9 @@ def _pbx(given: Mapping[str, str]) -> AmiAccount | None:
         raise ConfigError(
             "IVR_AGI_AMI_PASSWORD", None, "is not set", "set it to the secret in the PBX's manager.conf"
         )
+    for name in ("IVR_AGI_AMI_USER", "IVR_AGI_AMI_PASSWORD"):
+        if not given.get(name, "").isprintable():
+            raise ConfigError(name, None, "holds a control character", "write it in one line")
     return AmiAccount(
         port=_port(given, "IVR_AGI_AMI_PORT"),
         user=given.get("IVR_AGI_AMI_USER", "ivr-engine"),

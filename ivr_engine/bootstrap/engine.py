@@ -54,6 +54,7 @@ class Engine:
         loop.add_signal_handler(signal.SIGHUP, parts.reloader.wake)
         loop.add_signal_handler(signal.SIGUSR1, parts.drain)
         listen(parts.settings.http_host, parts.settings.http_port).close()  # a taken port is said now
+        parts.dialplan.check()
         await parts.desk.push_accounts(parts.telephony)
         await parts.page.begin()
         await forgotten.leave_sign(parts.house)
@@ -97,6 +98,7 @@ class Engine:
             ),
             "loop watch": functools.partial(watch_loop, parts.metrics),
             **({"trunks": parts.trunks.run} if parts.settings.trunks else {}),
+            **parts.dialplan.services(),
         }
 
     async def _telephone(self) -> None:
@@ -115,6 +117,7 @@ class Engine:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(parts.settings.drain_limit_s):
                 await asyncio.sleep(LAST_CLAIMS_S)
+                await parts.dialplan.calls.empty()
                 await parts.reception.empty()
         log.info("engine.drained", calls=parts.reception.calls)
         self._stop.set()

@@ -17,6 +17,7 @@ from ivr_engine.acd.phones import PhoneWatch
 from ivr_engine.acd.switchboard import Switchboard
 from ivr_engine.bootstrap.adapters import SiteVoice, UtcClock, phone_password, telephony, trunk_watch
 from ivr_engine.bootstrap.crms import Crms
+from ivr_engine.bootstrap.dialplan import DialplanLane
 from ivr_engine.bootstrap.texts import Texts
 from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.house import House
@@ -117,6 +118,9 @@ class Parts:
         self.admission = Admission(store.lag_s)
         metrics.follow_admission(lambda: self.admission.left)
         self.reception = Reception(self.house, self.admission)
+        self.dialplan = DialplanLane(
+            settings.fastagi, self.house, self.admission, lambda: self.reception.calls
+        )
 
     @property
     def site(self) -> Site:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -262,6 +263,18 @@ async def test_another_script_is_told_that_there_is_none() -> None:
     assert asterisk.variables["IVR_WAIT_SMS_REASON"] == "no_such_script"
 
 
+async def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"IVR_AGI_PORT.*{port}"):
+            FastAgi(replace(LOOPBACK, port=port), _nobody).check()
+    FastAgi(LOOPBACK, _nobody).check()
+
+
+async def _nobody(_visit: Visit) -> VisitOutcome:
+    return DENIED
+
+
 async def test_an_address_that_is_not_named_is_not_heard() -> None:
     asterisk = FakeAgi()
     with capture_logs() as logs:
@@ -378,6 +391,7 @@ def test_without_a_port_there_is_none_and_with_one_it_is_this_machine_alone() ->
         ({"IVR_AGI_ALLOW": "192.0.2.7/24"}, "IVR_AGI_ALLOW"),
         ({"IVR_AGI_SOUNDS": "a&b"}, "IVR_AGI_SOUNDS"),
         ({"IVR_AGI_AMI_PORT": "5038"}, "IVR_AGI_AMI_PASSWORD"),
+        ({"IVR_AGI_AMI_PORT": "5038", "IVR_AGI_AMI_PASSWORD": "x\r\nAction: x"}, "IVR_AGI_AMI_PASSWORD"),
     ],
 )
 def test_what_would_be_unsafe_or_useless_is_named(given: dict[str, str], named: str) -> None:

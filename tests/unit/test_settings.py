@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ivr_engine.errors import ConfigError
-from ivr_engine.settings import SECRETS, TWILIO_VARIABLES, VARIABLES, from_environ
+from ivr_engine.settings import FASTAGI_VARIABLES, SECRETS, TWILIO_VARIABLES, VARIABLES, from_environ
 
 PROJECT = Path(__file__).parents[2]
 
@@ -36,6 +36,7 @@ def test_every_variable_is_read() -> None:
     assert here.drain_limit_s == 60
     assert (here.trunks, here.ami_port) == (("sipgate", "pbx"), 83)
     shown = repr(here)
+    assert here.fastagi == {name: values[name] for name in FASTAGI_VARIABLES}
     assert here.twilio == {name: values[name] for name in TWILIO_VARIABLES}
     secrets = ("TWILIO_AUTH_TOKEN", "TWILIO_API_SECRET")
     for name in ("IVR_API_TOKEN", "IVR_ARI_PASSWORD", "IVR_AMI_PASSWORD", "IVR_SIMULATOR_SECRET", *secrets):
