@@ -13,6 +13,8 @@ from typing import Final
 AHEAD: Final = timedelta(seconds=0.2)
 """How long before its moment a message is taken in hand, so that the time that a transaction takes costs no
 rate; and how many are taken together."""
+START: Final = timedelta(seconds=0.05)
+"""The first message after a pause leaves late by what its transaction takes; the next keeps away from it."""
 MOST_PARTS: Final = 30
 """Of one message; providers take 1,600 characters."""
 
@@ -60,6 +62,8 @@ class Slots:
         moment = self._next
         if self._rate is not None:
             self._next = moment + timedelta(seconds=parts / self._rate)
+            if moment == self._now:
+                self._next += START
         self._turn = max(self._turn, turn)
         return moment
 

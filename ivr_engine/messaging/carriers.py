@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
@@ -19,7 +19,7 @@ import structlog
 from ivr_engine.domain.messages import Message
 from ivr_engine.messaging.claiming import Route
 from ivr_engine.messaging.provider_gate import PROBE_FIRST_S, ProviderGate
-from ivr_engine.ports import FindResult, SendResult, SmsProvider, Unclear
+from ivr_engine.ports import FindResult, NotTaken, SendResult, SmsProvider, Unclear
 
 _log = structlog.get_logger()
 
@@ -97,6 +97,15 @@ class Carriers:
 
     def saw(self, message: Message, result: SendResult, now: datetime) -> None:
         self._by_name[message.provider].gate.saw(result, now)
+
+    def eased(self, message: Message, result: SendResult, now: datetime) -> SendResult:
+        """Nobody has to wait out the first one's trouble where the second one may be asked."""
+        tried_first = message.provider == self._first.provider.name
+        if self._second is None or not tried_first or not self._first.gate.stands_still(now):
+            return result
+        if not isinstance(result, NotTaken) or result.retry_after_s is None or result.this_one_only:
+            return result
+        return replace(result, retry_after_s=0.0)
 
     async def send(self, message: Message) -> SendResult:
         provider = self._by_name[message.provider].provider

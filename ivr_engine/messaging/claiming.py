@@ -22,13 +22,10 @@ from ivr_engine.messaging.outcomes import keep
 from ivr_engine.messaging.settling import SettlingPolicy
 from ivr_engine.ports import Tx
 
-_TO_LOOK_UP: Final = frozenset(
-    {MessageStatus.SENDING, MessageStatus.UNSETTLED, MessageStatus.ACCEPTED, MessageStatus.SENT}
-)
+_OPEN: Final = frozenset({MessageStatus.SENDING, MessageStatus.UNSETTLED})
+_TAKEN: Final = frozenset({MessageStatus.ACCEPTED, MessageStatus.SENT})
 READY_AT_ONCE: Final = 500
 """Messages whose moment has come, made ready in one transaction."""
-PASSED_OVER: Final = 20
-"""Messages of one sender looked at in one transaction, of which none may be sent after all."""
 
 Veto = Callable[[Tx, Message], str | None]
 """A reason (code) not to send after all, asked in the transaction that claims the message: opted out, …"""
@@ -64,7 +61,8 @@ class Route:
 class Claimed:
     """``sends``: with the moment each is to leave. ``looks``: to be looked up in the provider's list.
     ``moved``: came to an end or were put off. ``again_at``: when there is more to take, by sender.
-    ``backlog``: more waits than there were places for. ``at_once``: there is more to do without waiting."""
+    ``backlog``: more waits than there were places for. ``at_once``: there is more to do without waiting;
+    ``more_looks``: when a look is over."""
 
     sends: list[tuple[Message, datetime]] = field(default_factory=list[tuple[Message, datetime]])
     looks: list[Message] = field(default_factory=list[Message])
@@ -72,6 +70,7 @@ class Claimed:
     again_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
     backlog: bool = False
     at_once: bool = False
+    more_looks: bool = False
 
 
 class Claim:
@@ -110,20 +109,18 @@ class Claim:
     def _from(self, sender: str, route: Route, places: int) -> int:
         """How many of the ``places`` were taken."""
         named, sends = route.sender or sender, self._out.sends
-        slots = self._slots(named)
+        slots, already, seen = self._slots(named), len(sends), 0
         most = places if slots.most is None else min(places, slots.most)
-        limit = max(most, PASSED_OVER) if most > 0 else 0
-        found = self._tx.messages.to_send(sender, limit) if limit else []
-        already, seen = len(sends), 0
+        found = self._tx.messages.to_send(sender, most) if most > 0 else []
         for message in found:
-            if len(sends) - already >= most or not slots.open:
+            if not slots.open:
                 break
             seen += 1
             if self._may_leave(message, slots.next):
                 self._take(message, route, slots)
-        self._keep_pace(slots, [message for message, _ in sends[already:]])
         taken = len(sends) - already
-        if limit and seen == len(found) < limit:
+        self._keep_pace(slots, [message for message, _ in sends[already:]])
+        if seen < most and seen == len(found):
             return taken  # nothing else waits there
         if not slots.open:
             self._out.again_at[sender] = slots.next - AHEAD / 2
@@ -176,10 +173,14 @@ class Claim:
 
     def _look_up(self, looks: int) -> None:
         """What nobody has settled: those of an engine that is gone (their lease is over), and those to be
-        looked for in the provider's list."""
+        looked for in the provider's list. Then what was taken, and nothing heard of since."""
         if looks <= 0:
             return
-        for message in self._tx.messages.due(self._now, _TO_LOOK_UP, looks):
+        found = self._tx.messages.due(self._now, _OPEN, looks)
+        self._out.more_looks = len(found) >= looks
+        if len(found) < looks:
+            found += self._tx.messages.due(self._now, _TAKEN, looks - len(found))
+        for message in found:
             if message.status is MessageStatus.SENDING:
                 after = settling.after_stop(message, self._now, self._policy)
                 self._out.moved.append(keep(self._tx, message, after, self._now))

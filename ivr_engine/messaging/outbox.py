@@ -71,6 +71,7 @@ class Outbox:
         self._woken = asyncio.Event()
         self._looking = 0
         self._backlog = False
+        self._more_looks = False
         self._look_at: datetime | None = None
         self._resting: Mapping[str, datetime] = {}
         self._trouble = Trouble("sms.store_down", "sms.store_back")
@@ -150,8 +151,9 @@ class Outbox:
     ) -> None:
         self._resting = {**resting, **claimed.again_at}
         self._backlog = claimed.backlog
-        if looks is not None and len(claimed.looks) < max(looks, 1):
+        if looks is not None:
             self._look_at = now + timedelta(seconds=self._limits.poll_s)
+            self._more_looks = claimed.more_looks
         if claimed.at_once:
             self._woken.set()
         say_unknown(claimed.moved)
@@ -174,8 +176,9 @@ class Outbox:
             result = await self._carriers.send(message)
             now = self._clock.now()
             self._carriers.saw(message, result, now)
+            eased = self._carriers.eased(message, result, now)
             await self._record(
-                message, result, lambda current: settling.after_send(current, result, now, self._policy)
+                message, result, lambda current: settling.after_send(current, eased, now, self._policy)
             )
         finally:
             self._carriers.ended(message)
@@ -196,6 +199,9 @@ class Outbox:
             )
         finally:
             self._looking -= 1
+            if self._more_looks:
+                self._look_at = None
+                self._woken.set()
 
     # ── writing what came of it ──────────────────────────────────────────────────────────────────
 

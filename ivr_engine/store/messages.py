@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, Select, and_, bindparam, func, select, true, union_all
+from sqlalchemy import Row, Select, and_, bindparam, false, func, or_, select, true, union_all
 
 from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, MessageStatus, Urgency
 from ivr_engine.errors import Refused
@@ -26,18 +27,26 @@ _BY_PROVIDER: Final = _ALL.where(
 _IS_THERE: Final = select(_c.id).where(
     _c.provider == bindparam("provider"), _c.provider_id == bindparam("provider_id")
 )
-_DUE: Final = (
-    _ALL.where(
-        IS_DUE_LATER,
-        _c.next_attempt_at <= bindparam("now"),
-        _c.direction == bindparam("direction"),
-        # Without coalesce SQLite takes the index of the statuses and reads every message accepted so far.
-        func.coalesce(_c.status, "").in_(bindparam("statuses", expanding=True)),
+
+
+@lru_cache
+def _due(statuses: frozenset[MessageStatus]) -> Select[Any]:
+    """Each set of ``statuses`` has its own statement, so that it can be prepared."""
+    # Without coalesce SQLite takes the index of the statuses and reads every message accepted so far.
+    status = func.coalesce(_c.status, "")
+    return (
+        _ALL.where(
+            IS_DUE_LATER,
+            _c.next_attempt_at <= bindparam("now"),
+            _c.direction == Direction.OUTBOUND.value,
+            or_(false(), *(status == one.value for one in sorted(statuses))),
+        )
+        .order_by(_c.next_attempt_at, _c.created_at, _c.id)
+        .limit(bindparam("limit"))
+        .with_for_update(skip_locked=True)
     )
-    .order_by(_c.next_attempt_at, _c.created_at, _c.id)
-    .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
-)
+
+
 _MAKE_READY: Final = (
     messages.update()
     .where(
@@ -177,13 +186,8 @@ class MessageTable:
 
     def due(self, now: datetime, statuses: frozenset[MessageStatus], limit: int) -> list[Message]:
         """The longest due first."""
-        values = {
-            "now": now,
-            "direction": Direction.OUTBOUND.value,
-            "statuses": sorted(status.value for status in statuses),
-            "limit": limit,
-        }
-        return [self._remembered(message) for message in self._many(_DUE, values, lock=True)]
+        found = self._many(_due(statuses), {"now": now, "limit": limit}, lock=True)
+        return [self._remembered(message) for message in found]
 
     def make_ready(self, now: datetime, limit: int) -> int:
         return self._db.write(_MAKE_READY, {"now": now, "limit": limit})

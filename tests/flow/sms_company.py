@@ -224,12 +224,12 @@ class Office:
         """As the webhook does."""
         await self.store.run(lambda tx: status_reported(tx, report, company, self.clock.now()))
 
-    async def until(self, *wanted: MessageStatus, limit_s: float = 100_000.0) -> None:
-        """Every message is in one of the ``wanted`` statuses."""
+    async def until(self, *wanted: MessageStatus, limit_s: float = 100_000.0, every_s: float = 0.25) -> None:
+        """Every message is in one of the ``wanted`` statuses; looked at ``every_s``."""
         names = {status.value for status in wanted}
         async with asyncio.timeout(limit_s):
             while not await self.store.run(lambda tx: self._are(tx, names)):  # noqa: ASYNC110 - virtual time
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(every_s)
 
     def _are(self, tx: Tx, names: set[str]) -> bool:
         """Told from the events, of which each is read once."""

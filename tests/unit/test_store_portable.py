@@ -22,7 +22,7 @@ MODULES = (agents, calls, consents, engines, events, messages, store, tickets)
 LOCKING = {
     agents: {"_GET"},
     calls: {"_GET", "_ON_CHANNEL", "_TO_CALL_BACK"},
-    messages: {"_GET", "_BY_PROVIDER", "_DUE", "_LEFT_IN_SENDING", "_MAKE_READY", "_TO_SEND"},
+    messages: {"_GET", "_BY_PROVIDER", "_LEFT_IN_SENDING", "_MAKE_READY", "_TO_SEND"},
     tickets: {"_LOCK"},
 }
 FIRST = "ivr_engine.store.migrations.versions.v0001_first_schema"
@@ -53,7 +53,7 @@ def test_statements(module: ModuleType) -> None:
 
 
 def test_engines_leave_each_other_their_messages() -> None:
-    for name in ("_DUE", "_LEFT_IN_SENDING", "_TO_SEND"):
+    for name in ("_LEFT_IN_SENDING", "_TO_SEND"):
         assert dict(_sql(messages))[name].endswith("FOR UPDATE SKIP LOCKED")
 
 
