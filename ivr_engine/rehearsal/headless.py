@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ivr_engine.callflow.in_call_sms import FromPreset, InCallSmsCommands, OwnText
 from ivr_engine.domain.calls import Call
 from ivr_engine.ports import Prompts, Tx
 from ivr_engine.rehearsal.centre import Centre, open_centre
 from ivr_engine.rehearsal.line import Item, NotHeard
 from ivr_engine.rehearsal.pictures import PICTURE
 from ivr_engine.rehearsal.player import Outcome, play
-from ivr_engine.rehearsal.script import HIDDEN, Phone, Script
+from ivr_engine.rehearsal.script import HIDDEN, Phone, Script, Sent
 from ivr_engine.rehearsal.script_files import ScriptFile
 from ivr_engine.rehearsal.written_prompts import seconds_to_say
 from ivr_engine.sim import clock
@@ -151,6 +152,13 @@ class HeadlessLine:
             raise NotHeard("nobody has written to this phone: there is nothing to answer")
         media = [("image/png", PICTURE)] if picture else []
         await self._centre.post.write(self._signalled, last[-1].message.sender, text, media)
+
+    async def agent_sends(self, what: Sent) -> None:
+        call = await self.call()
+        if call is None:
+            raise NotHeard("there is no call in which a text could be sent")
+        content = FromPreset(what.preset) if what.preset is not None else OwnText(what.text or "")
+        await InCallSmsCommands(self._centre.engine.house).send(call["id"], content)
 
     async def sign_in(self, agent: str) -> None:
         await self._centre.engine.desk.sign_in(agent)

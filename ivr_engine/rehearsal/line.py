@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
+from ivr_engine.rehearsal.script import Sent
+
 Item = dict[str, Any]
 """As the API shows it."""
 
@@ -42,6 +44,10 @@ class Line(Protocol):
     async def wait(self, seconds: float) -> None: ...
 
     async def write(self, text: str, *, picture: bool) -> None: ...
+
+    async def agent_sends(self, what: Sent) -> None:
+        """A text to the caller, from the agent who talks to them; ``Refused`` as the API would."""
+        ...
 
     async def sign_in(self, agent: str) -> None: ...
 

@@ -14,7 +14,7 @@ from ivr_engine.errors import Refused
 from ivr_engine.rehearsal.line import Item, NotHeard
 from ivr_engine.rehearsal.pictures import PICTURE
 from ivr_engine.rehearsal.player import Outcome, play
-from ivr_engine.rehearsal.script import HIDDEN, Phone, Script
+from ivr_engine.rehearsal.script import HIDDEN, Phone, Script, Sent
 from ivr_engine.rehearsal.script_files import ScriptFile
 from ivr_engine.rehearsal.voices import AGENT_VOICE, CALLER_VOICE, QUIET
 from ivr_engine.rehearsal.written_prompts import seconds_to_say
@@ -38,7 +38,7 @@ class Asked(Protocol):
 
     def get(self, path: str, **query: str | int | None) -> Item: ...
 
-    def post(self, path: str) -> Item: ...
+    def post(self, path: str, body: Item | None = None) -> Item: ...
 
     def send(
         self, path: str, fields: Mapping[str, str], pictures: Sequence[tuple[str, bytes, str]]
@@ -165,6 +165,13 @@ class LiveLine:
         pictures = [("picture.png", PICTURE, "image/png")] if picture else []
         path = f"{API}/handset/{self._number}/messages"
         await asyncio.to_thread(self._system.api.send, path, {"text": text}, pictures)
+
+    async def agent_sends(self, what: Sent) -> None:
+        call = await self.call()
+        if call is None:
+            raise NotHeard("there is no call in which a text could be sent")
+        path = f"{API}/calls/{call['id']}/sms"
+        await asyncio.to_thread(self._system.api.post, path, what.model_dump(exclude_none=True))
 
     async def sign_in(self, agent: str) -> None:
         self._at_work.append(agent)

@@ -69,6 +69,8 @@ class _Playing:
                 await line.pick_up(within_s=CALLED_BACK_S)
             case "writes" if step.writes is not None:
                 await line.write(step.writes.text, picture=step.writes.picture)
+            case "agent_sends" if step.agent_sends is not None:
+                await line.agent_sends(step.agent_sends)
             case "signs_in":
                 await line.sign_in(step.signs_in or "")
             case "signs_out":
@@ -175,10 +177,14 @@ def _fits(ticket: Item | None, expected: TicketExpected) -> bool:
         return False
     texts = [comment["text"] for comment in ticket["comments"]]
     return (
-        len(texts) >= (expected.comments or 0)
-        and len(ticket["files"]) >= (expected.files or 0)
+        _as_many(len(texts), expected.comments, expected.exactly)
+        and _as_many(len(ticket["files"]), expected.files, expected.exactly)
         and (expected.text is None or any(expected.text in text for text in texts))
     )
+
+
+def _as_many(there: int, wanted: int | None, exactly: bool) -> bool:
+    return wanted is None or there == wanted or (there > wanted and not exactly)
 
 
 def _said(wanted: Item) -> str:
@@ -186,7 +192,7 @@ def _said(wanted: Item) -> str:
 
 
 def _said_of(ticket: TicketExpected) -> str:
-    return _said(ticket.model_dump(exclude_none=True)) or "anything"
+    return _said(ticket.model_dump(exclude_defaults=True)) or "anything"
 
 
 def _seen(seen: object) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ivr_engine.site.values import E164, Dialled, Name, PositiveSeconds, Seconds, Settings
@@ -71,10 +71,29 @@ class Written(Settings):
     """With a picture."""
 
 
+def _preset_alone(value: object) -> object:
+    return {"preset": value} if isinstance(value, str) else value
+
+
+class Sent(Settings):
+    """A text to the caller from the agent who talks to them: a preset, or words of their own."""
+
+    preset: Name | None = None
+    text: Words | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Sent:
+        if (self.preset is None) == (self.text is None):
+            raise PydanticCustomError("script", "write either a preset's name, or 'text'")
+        return self
+
+
 class TicketExpected(Settings):
     comments: Annotated[int, Field(ge=0)] | None = None
     """At least so many."""
     files: Annotated[int, Field(ge=0)] | None = None
+    exactly: bool = False
+    """No more comments and files than those numbers."""
     text: Words | None = None
     """Part of one comment's text."""
 
@@ -135,6 +154,8 @@ class Step(Settings):
     """The caller is called back: wait until the phone rings, and answer it."""
     writes: Annotated[Written, BeforeValidator(_text_alone)] | None = None
     """A text to whoever wrote last."""
+    agent_sends: Annotated[Sent, BeforeValidator(_preset_alone)] | None = None
+    """The agent who talks to the caller sends a text: ``photo`` (a preset), or ``{text: …}``."""
     signs_in: Name | None = None
     """An agent begins to work."""
     signs_out: Name | None = None

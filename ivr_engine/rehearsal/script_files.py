@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from ivr_engine.errors import ConfigError, ConfigErrors
-from ivr_engine.rehearsal.script import Expects, Script, Step
+from ivr_engine.rehearsal.script import Expects, Script, Sent, Step
 from ivr_engine.site import explain
 from ivr_engine.site.models import Site
 from ivr_engine.site.schema import for_editors
@@ -103,6 +103,7 @@ def _mistakes(script: Script, site: Site, prompts: Collection[str]) -> Iterator[
             yield from _wrong_expectation(("steps", number, "expects"), step.expects, site, prompts)
         else:
             yield from _unknown_agent(("steps", number, step.kind), step.signs_in or step.signs_out, site)
+            yield from _unknown_preset(("steps", number, step.kind), step.agent_sends, site)
     if not script.dialled:
         yield ("steps",), "nobody dials", "begin with a step like `dials: 700`"
     for name in script.phones:
@@ -132,6 +133,12 @@ def _wrong_expectation(
         yield (*place, "node"), f"no node {shown(expects.node)}", explain.nearest(expects.node, nodes)
     for name in (expects.agent, *expects.agents):
         yield from _unknown_agent((*place, "agents", name or ""), name, site)
+
+
+def _unknown_preset(place: tuple[int | str, ...], sent: Sent | None, site: Site) -> Iterator[Mistake]:
+    presets = site.in_call_sms.presets
+    if sent is not None and sent.preset is not None and sent.preset not in presets:
+        yield place, f"no preset {shown(sent.preset)}", explain.nearest(sent.preset, presets)
 
 
 def _unknown_agent(place: tuple[int | str, ...], name: str | None, site: Site) -> Iterator[Mistake]:
