@@ -21,6 +21,8 @@ def ask_or_skip(house: House, tx: Tx, call: Call, wait: Estimate | None) -> tupl
         wait=wait,
         full=house.full_caps.one_of(tx, house.site.abuse.caps, call.caller or "", house.clock.now()),
     )
+    if why is None and call.caller is not None and tx.opt_outs.is_opted_out(call.caller):
+        why = NotOffered.OPTED_OUT  # looked up only for who would be asked
     if why is None:
         call = call.at(Chapter.CONSENT)
         tx.calls.save(call)

@@ -65,6 +65,23 @@ def shown_caller(raw: str, home_country: str) -> str | None:
     return (to_e164(digits, home_country) or digits) if _DIGITS.fullmatch(digits) else None
 
 
+_LANGUAGES: Final = {
+    **dict.fromkeys(("DE", "AT", "CH", "LI"), "de"),
+    **dict.fromkeys(("IT", "SM", "VA"), "it"),
+    **dict.fromkeys(("FR", "BE", "LU", "MC", "SN", "CI", "CM", "DZ", "MA", "TN"), "fr"),
+    **dict.fromkeys(("ES", "MX", "AR", "CO", "CL", "PE", "VE", "EC", "GT", "CU", "BO", "DO"), "es"),
+    **dict.fromkeys(("HN", "PY", "SV", "NI", "CR", "PA", "UY", "PR", "GQ"), "es"),
+    **dict.fromkeys(("GB", "IE", "US", "CA", "AU", "NZ", "ZA", "IN", "NG", "KE", "GH", "SG"), "en"),
+}
+
+
+def language_of(number: str) -> str | None:
+    """What most people speak in the country of an E.164 number, of the languages that texts are built in for;
+    ``None`` for all other countries."""
+    parsed = _valid(number)
+    return _LANGUAGES.get(phonenumbers.region_code_for_number(parsed) or "") if parsed else None
+
+
 def is_country(code: str) -> bool:
     """Whether ``code`` (ISO 3166, two capital letters) has a numbering plan."""
     return code in phonenumbers.SUPPORTED_REGIONS

@@ -25,7 +25,7 @@ from ivr_engine.domain.messages import (
 from ivr_engine.domain.numbers import to_e164
 from ivr_engine.domain.tickets import comment_from
 from ivr_engine.errors import Refused
-from ivr_engine.messaging import settling
+from ivr_engine.messaging import opt_outs, settling
 from ivr_engine.messaging.abandoned import open_late
 from ivr_engine.messaging.automatic_answer import answer
 from ivr_engine.messaging.belonging import InboundRules, belonging
@@ -46,7 +46,8 @@ def received(tx: Tx, sms: InboundSms, rules: InboundRules, now: datetime) -> Mes
     """Store a text from a phone; ``None`` when it is here already.
 
     Whose it is, ``belonging`` says. A ticket that the call has gets a comment in the same transaction, unless
-    its talk is over: such a text can be read with the call, and may get an automatic answer.
+    its talk is over: such a text can be read with the call, and may get an automatic answer. What it says
+    about messages and callbacks is seen to in the same transaction.
     """
     if tx.messages.by_provider_id(rules.provider, sms.provider_id) is not None:
         return None
@@ -76,7 +77,11 @@ def received(tx: Tx, sms: InboundSms, rules: InboundRules, now: datetime) -> Mes
         tx.tickets.comment(message.ticket_id, comment_from(message))
     elif whose.call is not None and rules.site is not None:
         open_late(tx, whose.call, rules.site, now)
-    if whose.over is not None and rules.site is not None:
+    command = opt_outs.heard(tx, message, rules.site, now, told=sms.told)
+    if rules.site is not None:
+        for ended in opt_outs.call_off(tx, message, rules.site, now):
+            rules.called_off(ended)
+    if command is None and whose.over is not None and rules.site is not None:
         answer(tx, whose.over, message, rules.site, now)
     return message
 

@@ -12,6 +12,7 @@ from ivr_engine.domain.events import MessageQueued, MessageStatusChanged
 from ivr_engine.domain.messages import Message, MessageStatus, once_more
 from ivr_engine.domain.numbers import masked
 from ivr_engine.domain.tickets import comment_from
+from ivr_engine.messaging import opt_outs
 from ivr_engine.messaging.metrics import DOUBLED
 from ivr_engine.ports import Accepted, Tx
 
@@ -19,12 +20,15 @@ _log = structlog.get_logger()
 
 
 def keep(tx: Tx, before: Message, after: Message, now: datetime) -> Message:
-    """Write ``after`` if it differs, and an event if the status moved."""
+    """Write ``after`` if it differs, and an event if the status moved. Who opted out with the provider is so
+    here too."""
     if after == before:
         return before
     tx.messages.save(after)
     if after.status is not before.status:
         tx.events.add(now, after.call_id, MessageStatusChanged(after.id, after.status, after.error_code))
+    if after.error_code != before.error_code and after.error_code in opt_outs.REFUSED_BY_PROVIDER:
+        opt_outs.refused_by_provider(tx, after, now)
     return after
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ivr_engine.domain.messages import Media, Message, MessageStatus
+from ivr_engine.domain.opt_out import Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,15 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True)
 class InboundSms:
-    """A text from a phone. ``media``: (url, content type) pairs."""
+    """A text from a phone. ``media``: (url, content type) pairs. ``told``: what it says about messages, where
+    the provider has understood and answered it already."""
 
     provider_id: str
     sender: str
     recipient: str
     text: str
     media: tuple[tuple[str, str], ...] = ()
+    told: Command | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from multidict import MultiDict
 
+from ivr_engine.domain.opt_out import Command
 from ivr_engine.errors import Refused
 from ivr_engine.ports import InboundSms, StatusReport, WebhookRequest
 from ivr_engine.sms.twilio_codes import STATUSES, again_after_s
@@ -21,6 +22,9 @@ FIELDS: Final = 300
 """Twilio sends about thirty, and a few more a file."""
 MEDIA: Final = 10
 """Files that one message has at most."""
+
+_TOLD: Final = {command.name: command for command in Command}
+"""Where Advanced Opt-Out is on, Twilio says what it took a text for; and has answered it."""
 
 SID: Final = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
 
@@ -77,7 +81,8 @@ def _inbound(form: Form, sid: str) -> InboundSms:
     count = _one(form, "NumMedia")
     files = min(int(count), MEDIA) if re.fullmatch(r"[0-9]{1,3}", count) else 0
     media = tuple((_one(form, f"MediaUrl{n}"), _one(form, f"MediaContentType{n}")) for n in range(files))
-    return InboundSms(sid, sender, recipient, _one(form, "Body"), tuple((u, t) for u, t in media if u))
+    told = _TOLD.get(_one(form, "OptOutType").upper())
+    return InboundSms(sid, sender, recipient, _one(form, "Body"), tuple((u, t) for u, t in media if u), told)
 
 
 def _one(form: Form, name: str) -> str:

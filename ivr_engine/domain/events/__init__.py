@@ -14,6 +14,7 @@ from ivr_engine.domain.events import (
     in_call_sms,
     line,
     messages,
+    opt_outs,
     recorded,
     sms_numbers,
     talk,
@@ -74,6 +75,16 @@ from ivr_engine.domain.events.messages import (
     MessageStatusChanged,
     WrongKeyPressed,
 )
+from ivr_engine.domain.events.opt_outs import (
+    ConsentWithdrawn,
+    ErasureAsked,
+    HelpAsked,
+    NumberErased,
+    OptedOut,
+    OptOutEnded,
+    ProofsExported,
+    RetentionApplied,
+)
 from ivr_engine.domain.events.recorded import (
     RecordingAnswered,
     RecordingDeleted,
@@ -114,6 +125,7 @@ Happening = (
     | recorded.Happening
     | wait_time_sms.Happening
     | contacts.Happening
+    | opt_outs.Happening
     | in_call_sms.Happening
     | sms_numbers.Happening
 )
@@ -164,13 +176,16 @@ __all__ = [
     "ConsentAsked",
     "ConsentGiven",
     "ConsentNotOffered",
+    "ConsentWithdrawn",
     "ConsultAnswered",
     "ConsultEnded",
     "ConsultStarted",
     "ContactIdentified",
     "ContactUnclear",
+    "ErasureAsked",
     "Event",
     "Happening",
+    "HelpAsked",
     "InCallSmsSent",
     "KeyChosen",
     "LanguageChosen",
@@ -185,10 +200,14 @@ __all__ = [
     "MessageStatusChanged",
     "NodeReached",
     "NothingPressed",
+    "NumberErased",
     "OfferMissed",
+    "OptOutEnded",
+    "OptedOut",
     "OverCapacity",
     "OverCapacityChosen",
     "PositionAnnounced",
+    "ProofsExported",
     "QueueClosed",
     "QueueEntered",
     "QueueSwitched",
@@ -199,6 +218,7 @@ __all__ = [
     "RecordingKept",
     "RecordingStarted",
     "RecordingStopped",
+    "RetentionApplied",
     "SmsCapReached",
     "SmsNumberCodeSent",
     "SmsNumberLost",
