@@ -398,7 +398,9 @@ class Site(Settings):
 
     def receiving_numbers(self) -> tuple[str, ...]:
         """Ours that a text can come to."""
-        return tuple(dict.fromkeys((self.sms.sender, *receiving(self.sms_numbers))))
+        second = self.sending.second_provider
+        others = (second.sender,) if second and second.sender else ()
+        return tuple(dict.fromkeys((self.sms.sender, *receiving(self.sms_numbers), *others)))
 
     def queues_of(self) -> dict[str, frozenset[str]]:
         """The queues each agent serves, by agent name."""

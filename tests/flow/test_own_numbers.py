@@ -22,11 +22,12 @@ from ivr_engine.messaging.number_codes import NumberCodes
 from ivr_engine.messaging.own_numbers import InDoubt, OwnNumbers, in_doubt
 from ivr_engine.messaging.senders import sender_for
 from ivr_engine.ports import OwnNumber, Store
-from ivr_engine.sim import clock as virtual
+from ivr_engine.sim import clock
 from ivr_engine.sim.clock import START
 from ivr_engine.sim.sms import Fault, SimSms
 from ivr_engine.site.models import Site
 from ivr_engine.store import connect
+from tests.flow.centre import Centre, contact_centre, virtual
 
 GLOBAL, BERLIN, VIENNA, BOSTON = "+4915735990001", "+4930123456", "+4319971234", "+16175551212"
 PHONE, AUSTRIAN, AMERICAN = "+4915112345678", "+436641234567", "+12125551234"
@@ -113,12 +114,12 @@ class Rig:
 
 @asynccontextmanager
 async def rig(its_site: Site | None = None) -> AsyncGenerator[Rig]:
-    clock, store = Clock(), connect("sqlite://", inline=True)
-    company = Company(clock)
-    made = Rig(store, clock, company, its_site or site(), None, None)  # type: ignore[arg-type]
-    made.numbers = OwnNumbers(store=store, provider=company, clock=clock, site=lambda: made.site)
+    now, store = Clock(), connect("sqlite://", inline=True)
+    company = Company(now)
+    made = Rig(store, now, company, its_site or site(), None, None)  # type: ignore[arg-type]
+    made.numbers = OwnNumbers(store=store, provider=company, clock=now, site=lambda: made.site)
     made.codes = NumberCodes(
-        store=store, provider=company, clock=clock, site=lambda: made.site, public_url="http://engine"
+        store=store, provider=company, clock=now, site=lambda: made.site, public_url="http://engine"
     )
     try:
         yield made
@@ -202,7 +203,7 @@ def test_a_provider_that_is_down_changes_nothing_and_is_asked_again() -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await running
 
-    virtual.run(story(), inline=True)
+    clock.run(story(), inline=True)
 
 
 async def test_a_code_is_sent_entered_and_nowhere_kept() -> None:
@@ -289,3 +290,41 @@ async def test_what_one_provider_verified_another_has_to_verify_anew() -> None:
         r.site = r.site.model_copy(update={"sms": r.site.sms.model_copy(update={"provider": "twilio"})})
         assert await r.sender() == GLOBAL
         assert (await r.state(BERLIN)).verified is not None
+
+
+QUEUE = {
+    "label": "Support",
+    "wait_time_sms": {"requires_over_capacity": False},
+    "sms_numbers": [VIENNA, BERLIN],
+}
+
+
+async def _allow(centre: Centre, number: str) -> str:
+    """A caller waits and presses 1: where the SMS comes from."""
+    caller = await centre.call(caller=number)
+    await caller.hears_prompt("consent")
+    caller.press("1")
+    await caller.hears_prompt("sms_sent")
+    [sms] = await centre.messages(caller)
+    caller.hang_up()
+    return sms.sender
+
+
+@virtual
+async def test_callers_get_the_text_from_their_queue_s_number_once_it_is_verified() -> None:
+    non_domestic = {"text": {"en": "x"}, "non_domestic": True, "countries": ["AT"]}
+    sms = {"sms": {"sender": GLOBAL}, "sms_numbers": OURS, "wait_time_sms": non_domestic}
+    async with contact_centre(**sms, support=QUEUE, languages=["en"]) as centre:
+        centre.engine()
+        assert await _allow(centre, PHONE) == GLOBAL
+        company = SimSms(centre.clock)
+        numbers = OwnNumbers(
+            store=centre.store, provider=company, clock=centre.clock, site=lambda: centre.site
+        )
+        company.strangers = {VIENNA}
+        await numbers.look()
+        assert await _allow(centre, PHONE) == BERLIN
+        company.strangers = set()
+        await numbers.look()
+        assert await _allow(centre, PHONE) == BERLIN  # known to the caller, and of their country
+        assert await _allow(centre, "+436641234567") == VIENNA

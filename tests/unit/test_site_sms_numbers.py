@@ -111,7 +111,8 @@ def test_what_follows_from_the_numbers(tmp_path: Path) -> None:
   +18005551234: {OUT}, +436641234567: {{label: C, direction: outbound, use: sms_channel}},
   72000: {{label: D, direction: outbound, country: DE}}, Example: {OUT}"""
     listed = f"[Example, 72000, {OTHER}, {ONE}, +436641234567]"
-    site = load(written(tmp_path, numbers, support=listed, sales="[+18005551234, 72000]"))
+    more = "sending: {second_provider: {provider: twilio, sender: +4930111222}}\n"
+    site = load(written(tmp_path, numbers, support=listed, sales="[+18005551234, 72000]", more=more))
     named = site.queues["support"].sms_numbers
     assert [sender.number for sender in senders(site.sms_numbers, named)] == ["Example", "72000", ONE]
     assert [s.number for s in senders(site.sms_numbers, named, "sms_channel")] == ["+436641234567"]
@@ -130,4 +131,5 @@ def test_what_follows_from_the_numbers(tmp_path: Path) -> None:
         "+18005551234",
         "+436641234567",
         "72000",
+        "+4930111222",
     }
