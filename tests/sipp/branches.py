@@ -329,7 +329,7 @@ async def whole_journey(stage: Stage) -> None:
             call = await caller.call_is(state="talking", agent=anna)
             await both_hear_each_other(caller, phone)
             await stage.api.answer_from_handset(caller.number, "Can you see it?")
-            ticket = await _ticket_with(caller, comments=4, files=1)
+            ticket = await _ticket_with(caller, comments=5, files=1)  # one says who was connected
             assert ticket["call_id"] == call["id"], ticket
             await caller.hangs_up()
             await phone.is_hung_up_on()
