@@ -49,7 +49,8 @@ def send(house: House, tx: Tx, call: Call, text: str, purpose: Purpose = Purpose
     now = house.clock.now()
     taken = full_caps.count(tx, house.site.abuse.caps, call.known_caller, call.id, now)
     if taken.over is not None:
-        tx.events.add(now, call.id, SmsWithheld(NotOffered.of_cap(taken.over.cap)))
+        why = NotOffered.of_cap(taken.over.cap)
+        tx.events.add(now, call.id, SmsWithheld(why, call.queue, call.language))
         return taken
     message = outbound(
         id=house.new_id(),

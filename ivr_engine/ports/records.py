@@ -15,6 +15,7 @@ from ivr_engine.domain.events import Event, Happening
 from ivr_engine.domain.messages import Message, MessageStatus
 from ivr_engine.domain.pace import SenderPace
 from ivr_engine.domain.recordings import RecordingStatus, TalkRecording
+from ivr_engine.domain.sms_reports import Funnel, Place, Usage
 from ivr_engine.domain.switches import Switch
 from ivr_engine.domain.tickets import Comment, Ticket, TicketFile, Voicemail
 from ivr_engine.domain.wait_watch import WaitWatch
@@ -307,6 +308,17 @@ class Engines(Protocol):
 
     def last_signs(self) -> dict[str, datetime]:
         """By application name."""
+        ...
+
+
+class SmsReports(Protocol):
+    """Counts of what the other records say, from ``since`` to before ``until``. Ask for a day at a time:
+    calls wait meanwhile."""
+
+    def funnel(self, since: datetime, until: datetime) -> dict[Place, Funnel]: ...
+
+    def usage(self, since: datetime, until: datetime) -> dict[Place, Usage]:
+        """Of calls, by the queue they were in last."""
         ...
 
 

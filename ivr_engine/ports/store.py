@@ -20,6 +20,7 @@ from ivr_engine.ports.records import (
     Queues,
     SenderPaces,
     SmsCounts,
+    SmsReports,
     TalkRecordings,
     Tickets,
     Voicemails,
@@ -79,6 +80,8 @@ class Tx(Protocol):
     def paces(self) -> SenderPaces: ...
     @property
     def sms_counts(self) -> SmsCounts: ...
+    @property
+    def sms_reports(self) -> SmsReports: ...
     @property
     def opt_outs(self) -> OptOuts: ...
     @property

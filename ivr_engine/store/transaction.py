@@ -29,6 +29,7 @@ from ivr_engine.store.queues import QueueTable
 from ivr_engine.store.recordings import RecordingTable
 from ivr_engine.store.sms_counts import SmsCountTable
 from ivr_engine.store.sms_numbers import SmsNumberTable
+from ivr_engine.store.sms_reports import SmsReportTable
 from ivr_engine.store.tickets import TicketTable
 from ivr_engine.store.voicemails import VoicemailTable
 from ivr_engine.store.waits import WaitTable
@@ -58,6 +59,7 @@ class Transaction:
         "recordings",
         "sms_counts",
         "sms_numbers",
+        "sms_reports",
         "statements",
         "tickets",
         "voicemails",
@@ -84,6 +86,7 @@ class Transaction:
         self.leases = LeaseTable(statements)
         self.paces = PaceTable(statements)
         self.sms_counts = SmsCountTable(statements)
+        self.sms_reports = SmsReportTable(statements)
         self.opt_outs = OptOutTable(statements)
         self.privacy = PrivacyTable(statements)
         self.sms_numbers = SmsNumberTable(statements)

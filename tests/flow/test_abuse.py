@@ -79,7 +79,7 @@ async def test_who_was_asked_before_the_cap_was_reached_is_told_that_none_is_sen
         await second.hears_prompt("music")
         assert await sent(centre) == 1
         assert (await centre.row(second)).consent.status is ALLOWED
-        assert SmsWithheld("prefix_cap") in await centre.happened(second)
+        assert SmsWithheld("prefix_cap", "support", "en") in await centre.happened(second)
         [record] = await centre.ledger(second)
         assert (record.key, record.outcome) == ("1", ALLOWED)
         await second.hears_times("position.2", 3)

@@ -10,6 +10,8 @@ class SmsWithheld:
     """The caller asked for it, and it is not sent: ``reason`` as in ``NotOffered``."""
 
     reason: str
+    queue: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ivr_engine.store.tables.crm import (
     crm_cursors,
     crm_deliveries,
 )
-from ivr_engine.store.tables.engine import checks, engines, events, leases, wait_watch
+from ivr_engine.store.tables.engine import OFFERS, checks, engines, events, leases, wait_watch
 from ivr_engine.store.tables.messages import (
     HAS_PENDING_MEDIA,
     IS_DUE_LATER,
@@ -41,6 +41,7 @@ __all__ = [
     "IS_DUE_LATER",
     "IS_OPEN",
     "IS_READY",
+    "OFFERS",
     "agents",
     "callers",
     "calls",

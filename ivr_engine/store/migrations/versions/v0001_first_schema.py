@@ -241,6 +241,12 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_call_id", "events", ["call_id", "id"], **_where("call_id IS NOT NULL"))
+    op.create_index(
+        "ix_events_offers",
+        "events",
+        ["at"],
+        **_where("kind IN ('consent_asked', 'consent_not_offered', 'sms_withheld')"),
+    )
 
     op.create_table(
         "messages",
