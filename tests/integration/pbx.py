@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts.stack import Asterisk, Ports
 
 AMI_PASSWORD = "hush-hush"
-MODULES = ("res_speech", "res_agi", "app_queue", "res_clioriginate")
+MODULES = ("res_speech", "res_agi", "app_queue", "app_verbose", "res_clioriginate")
 QUEUES = """
 [general]
 persistentmembers = no
@@ -50,9 +50,10 @@ class Pbx:
 
 
 @contextmanager
-def pbx(folder: Path, dialplan: str) -> Generator[Pbx]:
+def pbx(folder: Path, dialplan: str, sounds: Path | None = None) -> Generator[Pbx]:
+    """``sounds``: where prompts lie already."""
     ports = Ports.free()
-    with Asterisk.start(folder=folder, ports=ports) as asterisk:
+    with Asterisk.start(folder=folder, ports=ports, sounds_dir=sounds) as asterisk:
         etc = folder / "etc"
         with (etc / "modules.conf").open("a") as modules:
             modules.writelines(f"load = {name}.so\n" for name in MODULES)
