@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, replace
 
 from ivr_engine.callflow.house import House
@@ -62,13 +63,19 @@ class InCallSmsCommands:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def send(self, call_id: str, content: Content, agent: str | None = None) -> Message:
+    async def send(
+        self, call_id: str, content: Content, agent: str | None = None, key: str | None = None
+    ) -> Message:
         """Put a text to the caller into the outbox, and on the ticket. ``agent`` must be one who talks to
-        the caller; not given: the agent of the call."""
-        message_id = self._house.new_id()
+        the caller; not given: the agent of the call. With a ``key`` that was used in this call before nothing
+        more is sent: whoever got no answer may ask again."""
+        message_id = self._house.new_id() if key is None else _named(call_id, key)
 
         def write(tx: Tx) -> Message:
             call = tx.calls.get(call_id)
+            before = _sent_before(tx, call, message_id) if key is not None else None
+            if before is not None:
+                return before
             call.talking()
             by = _of_the_call(call, agent)
             why = _why_not(self._house.site, tx, call)
@@ -125,6 +132,15 @@ def close_session(house: House, tx: Tx, ended: Call) -> None:
     tx.events.add(house.clock.now(), ended.id, MessageQueued(message.id))
     if ended.ticket_id is not None:
         tx.tickets.comment(ended.ticket_id, comment_from(message))
+
+
+def _named(call_id: str, key: str) -> str:
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"{call_id} {key}").hex
+
+
+def _sent_before(tx: Tx, call: Call, message_id: str) -> Message | None:
+    """The call's row is locked: who asks twice at once is told of one message."""
+    return next((m for m in tx.messages.of_call(call.id) if m.id == message_id), None)
 
 
 def _of_the_call(call: Call, agent: str | None) -> str:

@@ -24,7 +24,9 @@ Language = Annotated[str, Field(min_length=2, max_length=10)]
 class InCallSms(Protocol):
     """``Refused`` when the caller cannot be sent that now; ``Refused(missing)``: no such call or preset."""
 
-    async def send(self, call_id: str, content: Content, agent: str | None = None) -> Message: ...
+    async def send(
+        self, call_id: str, content: Content, agent: str | None = None, key: str | None = None
+    ) -> Message: ...
     async def choice(self, call_id: str, language: str | None = None) -> Choice: ...
 
 
@@ -41,6 +43,11 @@ class WhatToSend(BaseModel):
     )
     agent: Name | None = Field(
         None, description="Who writes: one who talks to the caller; not given: the agent of the call"
+    )
+    key: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        None,
+        description="Made by the client, anew for each text: asked again with the same one (no answer came, "
+        "a second click) nothing more is sent, and the first message is answered",
     )
 
     @model_validator(mode="after")
@@ -96,7 +103,9 @@ def in_call_sms_router(commands: InCallSms) -> APIRouter:
     ) -> MessageItem:
         """While an agent talks to them. It is stored when this answers, and is on the ticket; what became of
         it is at ``/messages/{id}``. 409, with the reason, for a caller who cannot get it."""
-        return MessageItem.of(await services.done(commands.send(call_id, what.content(), what.agent)))
+        return MessageItem.of(
+            await services.done(commands.send(call_id, what.content(), what.agent, what.key))
+        )
 
     @router.post("/sms/measure", tags=["messages"], summary="Characters and parts of a text")
     async def measure_text(written: Annotated[Written, Body()]) -> MeasureItem:  # pyright: ignore[reportUnusedFunction]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from ivr_engine.callflow.commands import ToNumber, ToQueue
 from ivr_engine.callflow.in_call_sms import Content, FromPreset, InCallSmsCommands, OwnText
+from ivr_engine.domain.agents import AgentState
 from ivr_engine.domain.calls import Chapter
 from ivr_engine.domain.events import InCallSmsSent, MessageQueued, MessageReceived
 from ivr_engine.domain.messages import Direction, Message, MessageStatus, Purpose
@@ -19,9 +20,9 @@ from ivr_engine.domain.opt_outs import How, OptOut, Said
 from ivr_engine.errors import Refused
 from ivr_engine.messaging.inbound import InboundRules, received
 from ivr_engine.ports import InboundSms
-from ivr_engine.sim.people import answers
+from ivr_engine.sim.people import Caller, answers
 from tests.flow.centre import MOBILE, Centre, contact_centre, virtual
-from tests.flow.crashes import restart
+from tests.flow.crashes import failures_at_each_step, restart, successor
 from tests.flow.test_in_call import NUMBER, SITE, Stand, talking
 
 SENDER = "+4930123456"
@@ -160,6 +161,18 @@ async def test_the_agent_is_shown_what_can_be_sent() -> None:
         assert in_german.presets[0].text == "Example: Bitte ein Foto"
         await anna.hang_up()
         assert "ended" in ((await anna.sms.choice(call_id)).why_not or "")
+
+
+@virtual
+async def test_asked_twice_with_one_key_it_is_sent_once() -> None:
+    async with desk() as anna:
+        call_id = (await anna.stand.row()).id
+        sent = await asyncio.gather(*(anna.sms.send(call_id, PHOTO, key="k1") for _ in range(5)))
+        assert len({message.id for message in sent}) == 1
+        await anna.sms.send(call_id, PHOTO, key="k2")
+        assert len(await anna.messages()) == len(await anna.comments()) == 2
+        await anna.hang_up()
+        assert (await anna.sms.send(call_id, PHOTO, key="k1")).id == sent[0].id
 
 
 # ── who may, and to whom ─────────────────────────────────────────────────────────────────────────
@@ -378,3 +391,59 @@ async def test_who_hung_up_while_waiting_is_sent_no_closing_sms() -> None:
         caller.hang_up()
         await asyncio.sleep(2.0)
         assert [m.purpose for m in await centre.messages(caller)] == [Purpose.WAIT_TIME_SMS]
+
+
+async def _tell(last_step: int | None) -> list[str]:
+    """Anna sends a preset, asking again until she is answered; the caller hangs up."""
+    async with contact_centre(in_call_sms=IN_CALL) as centre:
+        centre.phone("anna", answers(1.0), answers(1.0), answers(1.0))
+        engine = centre.engine(last_step=last_step)
+        caller = await centre.call()
+        async with asyncio.TaskGroup() as group:
+            next_one = group.create_task(successor(centre, engine))
+            await _served(centre, caller)
+            await _sends(centre, caller)
+            caller.hang_up()
+            await asyncio.sleep(10)
+            next_one.cancel()
+        assert [m.purpose for m in await centre.messages(caller)] == [
+            Purpose.IN_CALL_SMS,
+            Purpose.CLOSING_SMS,
+        ]
+        [ticket] = await centre.tickets()
+        assert [c.author for c in ticket.comments] == ["anna", "system"]
+        happened = await centre.happened(caller)
+        assert sum(isinstance(h, InCallSmsSent) for h in happened) == 1
+        return engine.life.steps
+
+
+async def _served(centre: Centre, caller: Caller) -> None:
+    """An agent is there, whichever engine is."""
+    while caller.hears_now != "agent":
+        agent = await centre.store.run(lambda tx: tx.agents.get("anna"))
+        if agent is None or agent.state in (AgentState.OFFLINE, AgentState.RONA):
+            await _done(centre.engines[-1].desk.sign_in("anna"))
+        await asyncio.sleep(0.5)
+
+
+async def _sends(centre: Centre, caller: Caller) -> None:
+    async with asyncio.timeout(60):
+        call_id = (await centre.row(caller)).id
+        sent = False
+        while not sent:
+            await asyncio.sleep(0.5)
+            sent = await _done(InCallSmsCommands(centre.engines[-1].house).send(call_id, PHOTO, key="k1"))
+
+
+async def _done(command: Coroutine[Any, Any, object]) -> bool:
+    """Whether it was answered; an engine that dies meanwhile answers nothing."""
+    asked = asyncio.ensure_future(command)
+    await asyncio.wait([asked], timeout=5)
+    asked.cancel()
+    answered = await asyncio.gather(asked, return_exceptions=True)
+    return not isinstance(answered[0], BaseException)
+
+
+def test_a_crash_at_every_step_neither_loses_nor_doubles_a_text() -> None:
+    failures = failures_at_each_step(_tell, at_least=20)
+    assert not failures, "\n".join(failures)

@@ -35,12 +35,14 @@ class FakeSms:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
 
-    async def send(self, call_id: str, content: Content, agent: str | None = None) -> Message:
+    async def send(
+        self, call_id: str, content: Content, agent: str | None = None, key: str | None = None
+    ) -> Message:
         if call_id != "c1":
             raise Refused(f"no call {call_id}", missing=True)
         if content == OwnText("too late"):
             raise Refused("call c1 is ended: no agent talks to the caller")
-        self.asked.append((content, agent))
+        self.asked.append((content, agent, key))
         return MESSAGE
 
     async def choice(self, call_id: str, language: str | None = None) -> Choice:
@@ -58,18 +60,18 @@ def make(folder: Path) -> tuple[Rig, FakeSms]:
 
 
 @pytest.mark.parametrize(
-    ("body", "content", "agent"),
+    ("body", "asked"),
     [
-        ({"preset": "photo"}, FromPreset("photo"), None),
-        ({"preset": "photo", "language": "de", "agent": "anna"}, FromPreset("photo", "de"), "anna"),
-        ({"text": "See you"}, OwnText("See you"), None),
-        ({"text": "x" * 10_000}, OwnText("x" * 10_000), None),  # refused further in, with a reason
+        ({"preset": "photo"}, (FromPreset("photo"), None, None)),
+        ({"preset": "photo", "language": "de", "agent": "anna"}, (FromPreset("photo", "de"), "anna", None)),
+        ({"text": "See you", "key": "k1"}, (OwnText("See you"), None, "k1")),
+        ({"text": "x" * 10_000}, (OwnText("x" * 10_000), None, None)),  # refused further in, with a reason
     ],
 )
-async def test_what_is_sent(tmp_path: Path, body: dict[str, Any], content: Content, agent: str) -> None:
+async def test_what_is_sent(tmp_path: Path, body: dict[str, Any], asked: tuple[Any, ...]) -> None:
     rig, sms = make(tmp_path)
     item = (await rig.post("/api/v1/calls/c1/sms", body=body)).json()
-    assert sms.asked == [(content, agent)]
+    assert sms.asked == [asked]
     assert (item["id"], item["purpose"], item["call_id"]) == ("m-1", "in_call_sms", "c1")
 
 
