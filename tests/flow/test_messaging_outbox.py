@@ -18,6 +18,7 @@ from ivr_engine.messaging.settling import SettlingPolicy
 from ivr_engine.ports import StatusReport, Tx
 from ivr_engine.sim import clock
 from ivr_engine.sim.life import Life
+from tests.figures import Figure
 from tests.flow.databases import on_both
 from tests.flow.sms_company import BUG, BUSY, ERROR, HANGS, LATE, LOST, OK, REFUSED, UNREACHABLE, Office
 
@@ -112,6 +113,37 @@ def test_a_lost_answer_is_settled_by_the_callback_while_the_list_is_down() -> No
     tell(story)
 
 
+def test_two_hundred_answers_lost_half_of_them_settled_by_callbacks(figure: Figure) -> None:
+    """Every other one of 400. The list does not answer for a minute: until then only callbacks tell."""
+
+    async def story(office: Office) -> None:
+        office.company.says = [LOST, OK] * 200
+        office.company.list_says = [ERROR] * 10_000
+        await office.queue(400)
+        async with office.engine():
+            await asyncio.sleep(30)
+            statuses = dict(zip(office.queued, await office.statuses(), strict=True))
+            lost = [sent for sent in office.company.ledger if statuses[sent[1]] is MessageStatus.UNSETTLED]
+            assert len(lost) == 200
+            for provider_id, ours in lost[::2]:
+                await office.report(StatusReport(provider_id, DELIVERED, ours))
+            by_callback = (await office.statuses()).count(DELIVERED)
+            await asyncio.sleep(30)
+            office.company.list_says = []
+            await office.until(ACCEPTED, DELIVERED)
+        doubled = sum(office.company.taken(id) > 1 for id in office.queued)
+        figure(
+            20,
+            "accepts, then resets the connection, 200 messages",
+            by_callback=by_callback,
+            by_list=(await office.statuses()).count(ACCEPTED) - 200,
+            doubled=doubled,
+        )
+        assert (by_callback, doubled, len(office.company.ledger)) == (100, 0, 400)
+
+    tell(story)
+
+
 def test_an_error_is_looked_up_and_only_then_sent_again() -> None:
     async def story(office: Office) -> None:
         office.company.says = [ERROR]
@@ -139,7 +171,7 @@ def test_a_list_that_is_down_leaves_it_unsettled_and_never_sends_twice() -> None
     tell(story)
 
 
-def test_a_minute_of_errors_with_a_thousand_messages_each_once_and_two_log_lines() -> None:
+def test_a_minute_of_errors_with_a_thousand_messages_each_once_and_two_log_lines(figure: Figure) -> None:
     async def story(office: Office) -> None:
         office.company.down = True
         await office.queue(1000)
@@ -148,7 +180,15 @@ def test_a_minute_of_errors_with_a_thousand_messages_each_once_and_two_log_lines
             down_requests = len(office.company.requests)
             office.company.down = False
             await office.until(ACCEPTED, limit_s=120)
-        assert sorted(ours for _, ours in office.company.ledger) == sorted(office.queued)
+        taken = [office.company.taken(id) for id in office.queued]
+        figure(
+            19,
+            "provider answers 500 for 60 s, 1,000 messages",
+            sent=len(office.company.ledger),
+            lost=taken.count(0),
+            doubled=sum(count > 1 for count in taken),
+        )
+        assert taken == [1] * 1000
         assert down_requests < 100  # a provider that is down is not hammered
 
     with capture_logs() as logs:
@@ -170,7 +210,7 @@ def test_nobody_listens_at_the_provider_for_a_minute() -> None:
     assert [e["event"] for e in logs] == ["sms.provider_down", "sms.provider_back"]
 
 
-def test_busy_is_waited_out() -> None:
+def test_busy_is_waited_out(figure: Figure) -> None:
     async def story(office: Office) -> None:
         office.company.says = [BUSY]
         office.company.retry_after_s = 20
@@ -178,6 +218,7 @@ def test_busy_is_waited_out() -> None:
         async with office.engine(limits=OutboxLimits(sends_at_once=1)):
             await office.until(ACCEPTED)
         first, second = (at for at, _ in office.company.requests[:2])
+        figure(21, "429 with Retry-After: 20", asked_again_after_s=f"{second - first:.1f}", messages=3)
         assert second - first >= 20  # the others waited too: the provider asked for patience, not one message
         assert [office.company.taken(m) for m in office.queued] == [1, 1, 1]
 
@@ -274,6 +315,31 @@ def test_callbacks_that_overtake_the_answer_reversed_and_ten_times() -> None:
         assert await office.moves() == ["sending", "delivered"]
         message = await office.message()
         assert (message.provider_id, message.next_attempt_at) == ("SM0", None)
+
+    tell(story)
+
+
+@pytest.mark.parametrize("how", ["before the answer", "reversed", "ten times", "missing"])
+def test_a_hundred_with_callbacks(how: str, figure: Figure) -> None:
+    async def story(office: Office) -> None:
+        company = office.company
+        company.tells = {"missing": (), "reversed": (DELIVERED, SENT)}.get(how, (SENT, DELIVERED))
+        company.copies = 10 if how == "ten times" else 1
+        async with office.engine(), asyncio.TaskGroup() as webhooks:
+
+            async def bring(report: StatusReport) -> None:
+                await asyncio.sleep(0 if how == "before the answer" else 1)
+                await office.report(report)
+
+            company.told = lambda report: void(webhooks.create_task(bring(report)))
+            await office.queue(100)
+            await office.until(ACCEPTED if how == "missing" else DELIVERED)
+            await asyncio.sleep(100)
+        statuses = await office.statuses()
+        wanted = ACCEPTED if how == "missing" else DELIVERED
+        wrong = sum(status is not wanted for status in statuses)
+        figure(23, f"callbacks {how}, 100 messages", wrong_at_the_end=wrong, sent=len(company.ledger))
+        assert (wrong, len(company.ledger)) == (0, 100)
 
     tell(story)
 

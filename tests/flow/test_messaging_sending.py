@@ -13,12 +13,14 @@ from structlog.testing import capture_logs
 
 from ivr_engine.domain.messages import Message, MessageStatus, Urgency
 from ivr_engine.domain.quiet_hours import Hours
+from ivr_engine.messaging.carriers import Carriers
 from ivr_engine.messaging.claiming import SendingRules
-from ivr_engine.messaging.outbox import OutboxLimits
+from ivr_engine.messaging.outbox import Outbox, OutboxLimits
 from ivr_engine.messaging.settling import SettlingPolicy
 from ivr_engine.ports import StatusReport, Tx
 from ivr_engine.sim.life import Life
 from tests.figures import Figure
+from tests.flow.centre import contact_centre, virtual
 from tests.flow.databases import on_both
 from tests.flow.sms_company import (
     BUSY,
@@ -31,8 +33,10 @@ from tests.flow.sms_company import (
     SENDER,
     UNREACHABLE,
     Company,
+    CompanyAdapter,
     Office,
 )
+from tests.flow.test_journey_consent import TRAVEL_S
 from tests.flow.test_messaging_outbox import now, tell
 
 ACCEPTED, DELIVERED, FAILED = MessageStatus.ACCEPTED, MessageStatus.DELIVERED, MessageStatus.FAILED
@@ -451,3 +455,46 @@ def test_a_callback_of_the_first_before_the_second_was_asked_settles_it() -> Non
 
     with capture_logs():
         tell(story)
+
+
+# ── a provider that hangs, and callers on the line ───────────────────────────────────────────────
+
+
+@virtual
+async def test_prompts_do_not_wait_for_a_provider_that_hangs(figure: Figure) -> None:
+    """Fifty callers press 1, one a second, while no request to the provider gets an answer in time."""
+    waits: list[float] = []
+    async with contact_centre() as centre:
+        engine = centre.engine()
+        company = Company(says=[HANGS] * 1000)
+        outbox = Outbox(
+            store=centre.store,
+            carriers=Carriers(CompanyAdapter(company, Life()), public_url="https://engine.example"),
+            clock=centre.clock,
+            limits=OutboxLimits(tick_s=0.0),
+        )
+        running = asyncio.create_task(outbox.run())
+
+        async def one(number: int) -> None:
+            await asyncio.sleep(number)
+            caller = await centre.call(caller=f"+49151{10_000_000 + number}")
+            await caller.hears_prompt("consent")
+            caller.press("1")
+            pressed = now()
+            await caller.hears_prompt("sms_sent", within_s=TRAVEL_S)
+            waits.append(now() - pressed)
+            await asyncio.sleep(5)
+            caller.hang_up()
+            await caller.ended()
+
+        async with asyncio.TaskGroup() as callers:
+            for number in range(50):
+                callers.create_task(one(number))
+        await asyncio.sleep(120)
+        running.cancel()
+        await asyncio.wait([running])
+        figure(22, "provider hangs, 50 callers press 1", most_until_sent_is_said_s=f"{max(waits):.2f}")
+        assert company.requests
+        statuses = {m.status for m in await centre.store.run(lambda tx: tx.messages.search(limit=100))}
+        assert statuses <= {UNKNOWN, MessageStatus.QUEUED, MessageStatus.UNSETTLED, MessageStatus.SENDING}
+        await engine.stop()
