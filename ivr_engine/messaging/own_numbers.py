@@ -20,6 +20,7 @@ from ivr_engine.errors import ExternalError, Unreachable
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock, OwnNumber, Store, Tx
 from ivr_engine.site.models import Site
+from ivr_engine.site.sms_numbers import UNLISTED
 
 _log = structlog.get_logger()
 
@@ -166,6 +167,7 @@ class OwnNumbers:
                 _log.warning(
                     "sms.number_not_verified",
                     number=masked(doubt.number),
+                    label=site.sms_numbers.get(doubt.number, UNLISTED).label,
                     queues=", ".join(doubt.queues) or "all",
                     why=doubt.why,
                     remedy=doubt.remedy,

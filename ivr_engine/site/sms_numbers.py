@@ -49,7 +49,7 @@ class SmsNumber(Settings):
 
 SmsNumbers = Mapping[str, SmsNumber]
 
-UNLISTED: Final = SmsNumber(label="not listed", direction="outbound")
+UNLISTED: Final = SmsNumber(label="sms.sender", direction="outbound")
 """What holds for `sms.sender` where the site says no more of it."""
 
 

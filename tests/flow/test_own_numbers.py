@@ -159,6 +159,7 @@ async def test_a_number_that_the_provider_does_not_have_is_not_used_and_that_is_
         assert [doubt.number for doubt in await r.doubts()] == [BERLIN, VIENNA]
         said = [line for line in logs if line["event"] == "sms.number_not_verified"]
         assert len(said) == 2
+        assert said[0]["label"] == "Berlin"
         assert (said[0]["queues"], said[0]["why"]) == ("support", "it is not among the account's numbers")
         assert "sms-numbers verify" in said[0]["remedy"]
         assert BERLIN not in str(logs)

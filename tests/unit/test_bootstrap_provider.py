@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -19,6 +19,7 @@ from ivr_engine.ports import Accepted, NotListed, Store
 from ivr_engine.settings import from_environ
 from ivr_engine.site.loader import load
 from ivr_engine.site.models import Site
+from ivr_engine.site.sms_numbers import SmsNumber
 from ivr_engine.sms.simulator import Simulator
 from ivr_engine.sms.twilio import Twilio
 from ivr_engine.store import connect
@@ -88,6 +89,21 @@ async def test_what_the_store_knows_is_nobody_elses_message(store: Store, site: 
             assert await provider.find(replace(sent, id="m2")) == NotListed()
         finally:
             await provider.close()
+
+
+async def test_texts_to_every_number_of_the_site_are_looked_up(store: Store, site: Site) -> None:
+    number = SmsNumber(label="Support", direction="inbound")
+    listed = by_twilio(site).model_copy(update={"sms_numbers": {"+4915735990002": number, "EXAMPLE": number}})
+    async with twilio_world() as world:
+        for to in (site.sms.sender, "+4915735990002", "+4915735990003"):
+            world.fake.add(direction="inbound", sender=PHONE, recipient=to, body=to, status="received")
+        environ = {**TWILIO, "IVR_TWILIO_URL": world.fake.url}
+        provider = sms_provider(from_environ(environ), lambda: listed, store)
+        try:
+            found = await provider.received_since(datetime.now(UTC) - timedelta(minutes=1))
+        finally:
+            await provider.close()
+    assert {sms.recipient for sms in found} == {site.sms.sender, "+4915735990002"}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
