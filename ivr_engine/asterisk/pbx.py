@@ -43,7 +43,8 @@ class PbxWatch:
         return self._connection is not None
 
     def knows(self, channel_id: str) -> None:
-        self._known.add(channel_id)
+        if self.connected:
+            self._known.add(channel_id)
 
     async def queue(self, name: str) -> AppQueue | None:
         if self._connection is None or not _QUEUE_NAME.fullmatch(name):
@@ -67,6 +68,7 @@ class PbxWatch:
                 self._trouble.met(error, meaning="calls of the PBX stay open until it answers again")
             finally:
                 self._connection = None
+                self._known.clear()
             await asyncio.sleep(RETRY_S)
 
     async def _watch(self, calls: PbxCalls) -> NoReturn:
@@ -84,8 +86,8 @@ class PbxWatch:
 
         connection = AmiConnection(self._account, {"Hangup": hear, "AgentConnect": hear}, lost)
         async with connected(connection):
+            self._connection = connection  # before: who comes meanwhile is known
             await calls.connected(lambda: _channels(connection))
-            self._connection = connection
             self._trouble.over()
             while True:
                 await self._tell(calls, await _next(told, connection))

@@ -50,7 +50,8 @@ class Pbx(Protocol):
         ...
 
     def knows(self, channel_id: str) -> None:
-        """From now on ``PbxCalls`` is told of that channel; of others it is not."""
+        """From now on ``PbxCalls`` is told of that channel, until the connection is lost; of others it is
+        not."""
         ...
 
     async def queue(self, name: str) -> AppQueue | None:
