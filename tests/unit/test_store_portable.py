@@ -73,4 +73,4 @@ def test_the_first_migration() -> None:
         importlib.import_module(FIRST).upgrade()
     sql = written.getvalue()
     assert "CREATE UNIQUE INDEX uq_calls_open_channel ON calls (channel_id) WHERE is_open IS true" in sql
-    assert sql.count("BIGSERIAL") == 3
+    assert sql.count("BIGSERIAL") == 4
