@@ -20,6 +20,7 @@ from ivr_engine.cli import (
     in_call,
     in_call_sms,
     processes,
+    report,
     say,
     script,
     simulate,
@@ -48,6 +49,7 @@ config.add_to(app)
 beginning.add_to(app)
 say.add_to(app)
 simulate.add_to(app)
+report.add_to(app)
 app.add_typer(handset.app, name="handset")
 app.add_typer(db.app, name="db")
 app.add_typer(script.app, name="script")

@@ -14,8 +14,8 @@ class Funnel:
     ``allowed``, ``denied``, ``no_response``: what they said in the end; who was taken by an agent, or
     hung up, before that said nothing. ``not_offered``: by reason (``NotOffered``), also those who were
     asked later. ``withheld``: allowed, and a cap was reached. ``sent``: the provider has it.
-    ``failed``: it was not delivered, or never taken. ``under_way``: neither yet. ``unknown``: nobody can tell.
-    ``replied``: wrote back.
+    ``failed``: it was not delivered, or never taken. ``under_way``: neither yet. ``unknown``: nobody can
+    tell. ``replied``: wrote back.
     """
 
     offered: int = 0
@@ -67,3 +67,13 @@ def summed(funnels: Iterable[Funnel]) -> Funnel:
     for funnel in funnels:
         total += funnel
     return total
+
+
+def used_together(usages: Iterable[Usage]) -> Usage:
+    inbound = outbound = 0
+    purposes: dict[str, int] = {}
+    for usage in usages:
+        inbound, outbound = inbound + usage.inbound, outbound + usage.outbound
+        for purpose, texts in usage.purposes.items():
+            purposes[purpose] = purposes.get(purpose, 0) + texts
+    return Usage(inbound, outbound, purposes)

@@ -23,6 +23,7 @@ from ivr_engine.web import (
     health,
     messages,
     queues,
+    reports,
     tickets,
 )
 from ivr_engine.web.gate import Gate
@@ -40,6 +41,7 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "contacts", "description": "Who is known, and whose a ticket is"},
     {"name": "crm", "description": "Systems that are told about conversations"},
     {"name": "consents", "description": "The ledger of who agreed to what"},
+    {"name": "reports", "description": "What became of texts, by day, queue and language"},
     {"name": "trunks", "description": "Lines to the world, and whether they are up"},
     {"name": "handset", "description": "The caller's phone in the SMS simulator"},
     {"name": "site", "description": "The configuration in force"},
@@ -68,7 +70,7 @@ def create_app(services: WebServices) -> FastAPI:
     )
     app.state.services = services
     described = [Depends(HTTPBearer(auto_error=False, description="The API token"))]
-    for part in (calls, messages, tickets, contacts, crm, consents, agents, queues, alarms):
+    for part in (calls, messages, tickets, contacts, crm, consents, agents, queues, alarms, reports):
         app.include_router(part.router, prefix=API, dependencies=described)
     for router in services.more:
         app.include_router(router, prefix=API, dependencies=described, responses=errors.ERRORS)
