@@ -19,6 +19,8 @@ class BuiltIn:
     """``ports.Crm``."""
 
     name = BUILT_IN
+    at_once = 64
+    """Committed together."""
     kinds: Collection[Kind] = frozenset(
         kind for kind in Kind if kind.topic in (Topic.TRANSFER, Topic.CONVERSATION) and in_words(kind, {})
     )

@@ -37,7 +37,6 @@ class CrmPolicy:
     to ``probe_most_s``. ``lease_s``: how long an engine that vanished keeps the others from taking over."""
 
     poll_s: float = 1.0
-    at_once: int = 8
     tries: int = 40
     retry_first_s: float = 1.0
     retry_most_s: float = 3600.0
@@ -53,8 +52,8 @@ class CrmPolicy:
 class _Gate:
     """Whether the other side works, said once when it changes."""
 
-    def __init__(self, name: str, policy: CrmPolicy) -> None:
-        self._name, self._policy = name, policy
+    def __init__(self, name: str, at_once: int, policy: CrmPolicy) -> None:
+        self._name, self._at_once, self._policy = name, at_once, policy
         self._troubles = 0
         self._closed_until: datetime | None = None
         UP.labels(name).set(1)
@@ -67,7 +66,7 @@ class _Gate:
         """How many postings may be tried now."""
         if self._closed_until is not None and now < self._closed_until:
             return 0
-        return 1 if self.down else self._policy.at_once
+        return 1 if self.down else self._at_once
 
     def works(self) -> bool:
         """True when it was down until now."""
@@ -99,7 +98,7 @@ class Lane:
         self._clock = clock
         self._holder = holder
         self._policy = policy
-        self._gate = _Gate(crm.name, policy)
+        self._gate = _Gate(crm.name, crm.at_once, policy)
         self._trouble = Trouble("crm.store_down", "crm.store_back")
         self._held_until: datetime | None = None
         self._through: int | None = None

@@ -104,6 +104,11 @@ class Crm(Protocol):
         """What it is told; nothing else is given to it."""
         ...
 
+    @property
+    def at_once(self) -> int:
+        """How many postings, of different calls, it is given side by side."""
+        ...
+
     async def post(self, posting: Posting) -> None:
         """Returns once the other side has it for good. The same ``posting.id`` again changes nothing there.
 

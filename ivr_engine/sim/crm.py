@@ -17,6 +17,8 @@ class SimCrm:
     """``ports.Crm``. ``ledger``: what it took, in order, each id once. ``trouble``: an error to raise for a
     posting, ``HANGS_S`` or other seconds to take for it, or ``None``; asked before it is taken."""
 
+    at_once = 8
+
     def __init__(self, name: str = "sim", kinds: Collection[Kind] = frozenset(Kind)) -> None:
         self.name = name
         self.kinds = kinds
@@ -58,11 +60,11 @@ class SimDirectory:
         self.asked.append(number)
         if isinstance(self.answer, ExternalError):
             raise self.answer
-        if isinstance(self.answer, float):
-            await asyncio.sleep(self.answer)
-            return []
-        await asyncio.sleep(0.05)
-        return self.answer
+        if isinstance(self.answer, list):
+            await asyncio.sleep(0.05)
+            return self.answer
+        await asyncio.sleep(self.answer)
+        return []
 
     async def close(self) -> None:
         """Nothing is open."""
