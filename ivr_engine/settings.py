@@ -62,6 +62,9 @@ VARIABLES: Final[Mapping[str, str]] = {
         "postgresql://user:password@host/name?sslmode=verify-full (SQLite in the state folder)"
     ),
     "IVR_API_TOKEN": "the API's token (<state>/secrets/api_token)",
+    "IVR_PRIVACY_KEY": (
+        "makes pseudonyms of numbers that were erased, the same for all engines (<state>/secrets/privacy_key)"
+    ),
     "IVR_SIMULATOR_URL": "the SMS simulator (http://127.0.0.1:8090)",
     "IVR_SIMULATOR_SECRET": "signs its webhooks (<state>/secrets/simulator_secret)",
     "IVR_PUBLIC_URL": "how the SMS provider reaches this engine (http://HOST:PORT)",
@@ -79,6 +82,7 @@ SECRETS: Final = (
     "IVR_AMI_PASSWORD",
     "IVR_DATABASE_URL",
     "IVR_API_TOKEN",
+    "IVR_PRIVACY_KEY",
     "IVR_SIMULATOR_SECRET",
     "IVR_AGI_SECRET",
     "IVR_AGI_AMI_PASSWORD",
@@ -112,6 +116,7 @@ class Settings:
     http_port: int = 8080
     database_url: str | None = field(default=None, repr=False)
     api_token: str | None = field(default=None, repr=False)
+    privacy_key: str | None = field(default=None, repr=False)
     simulator_url: str = "http://127.0.0.1:8090"
     simulator_secret: str | None = field(default=None, repr=False)
     public_url: str
@@ -181,6 +186,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         http_port=port,
         database_url=given.get("IVR_DATABASE_URL"),
         api_token=given.get("IVR_API_TOKEN"),
+        privacy_key=given.get("IVR_PRIVACY_KEY"),
         simulator_url=_url(given, "IVR_SIMULATOR_URL", "http://127.0.0.1:8090"),
         simulator_secret=given.get("IVR_SIMULATOR_SECRET"),
         public_url=_url(given, "IVR_PUBLIC_URL", _local_url(host, port)),

@@ -105,6 +105,12 @@ def _twilio(settings: Settings, site: Callable[[], Site], store: Store) -> twili
     return twilio.Twilio(account, numbers=lambda: site().receiving_numbers(), owner_of=owner_of)
 
 
+def privacy_key(settings: Settings) -> str:
+    key = settings.privacy_key or keys.secret(settings.state, "privacy_key")
+    hide(key)
+    return key
+
+
 def api_token(settings: Settings) -> str:
     token = settings.api_token or keys.secret(settings.state, keys.API_TOKEN)
     hide(token)

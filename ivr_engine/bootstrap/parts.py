@@ -15,13 +15,21 @@ from ivr_engine.acd.dispatcher import Dispatcher
 from ivr_engine.acd.estimates import WaitEstimates
 from ivr_engine.acd.phones import PhoneWatch
 from ivr_engine.acd.switchboard import Switchboard
-from ivr_engine.bootstrap.adapters import SiteVoice, UtcClock, phone_password, telephony, trunk_watch
+from ivr_engine.bootstrap.adapters import (
+    SiteVoice,
+    UtcClock,
+    phone_password,
+    privacy_key,
+    telephony,
+    trunk_watch,
+)
 from ivr_engine.bootstrap.crms import Crms
 from ivr_engine.bootstrap.dialplan import DialplanLane
 from ivr_engine.bootstrap.texts import Texts
 from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.reception import Reception
+from ivr_engine.domain.opt_outs import pseudonyms
 from ivr_engine.lookup.http import HttpLookup
 from ivr_engine.messaging.contacts import at_connect
 from ivr_engine.messaging.recordings import RecordingKeeper
@@ -52,7 +60,8 @@ def load(settings: Settings) -> Loaded:
     settings.state.chmod(0o700)
     voice = SiteVoice()
     made = make_first(_folders(settings), voice, _say_progress)
-    return Loaded(made, voice, WatchedStore(connect(settings.store_url)))
+    pseudonym = pseudonyms(privacy_key(settings))
+    return Loaded(made, voice, WatchedStore(connect(settings.store_url, pseudonym=pseudonym)))
 
 
 class Parts:
@@ -76,7 +85,9 @@ class Parts:
         metrics.follow_ari(lambda: dataclasses.asdict(self.telephony.counts))
         self.trunks = trunk_watch(settings, self.clock)
         metrics.follow_trunks(self.trunks.up)
-        self.texts = Texts(settings, lambda: self.site, store, self.clock)
+        self.texts = Texts(
+            settings, lambda: self.site, store, self.clock, lambda call_id: self.house.bells.ring(call_id)
+        )
         self.crms = Crms(settings, lambda: self.site, store, self.clock, os.environ)
         self.voicemail = VoicemailStorer(
             store=store,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from fastapi import APIRouter
 
 from ivr_engine.bootstrap.adapters import sms_provider
+from ivr_engine.domain.messages import Message
+from ivr_engine.messaging import opt_outs
 from ivr_engine.messaging.abuse import abuse_veto
 from ivr_engine.messaging.carriers import Carriers, Second
 from ivr_engine.messaging.claiming import SendingRules
@@ -25,13 +29,25 @@ from ivr_engine.sms.simulator import Simulator
 from ivr_engine.web.handset import handset_router, no_handset_router
 from ivr_engine.web.webhooks import WebhookServices
 
+COMMITTED_S: Final = 1.0
+
 
 class Texts:
-    def __init__(self, settings: Settings, site: Callable[[], Site], store: Store, clock: Clock) -> None:
+    """``called_off`` is told which call's callback a text has ended."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        site: Callable[[], Site],
+        store: Store,
+        clock: Clock,
+        called_off: Callable[[str], None],
+    ) -> None:
         self._settings = settings
         self._site = site
         self._store = store
         self._clock = clock
+        self._called_off = called_off
         self.provider = sms_provider(settings, site, store)
         second = site().sending.second_provider
         self.second = second and sms_provider(settings, site, store, second.provider)
@@ -47,7 +63,7 @@ class Texts:
                 engine=settings.ari_app,
                 rate_of=lambda sender: site().rate_of(sender),
                 hours=lambda: site().sending.quiet_hours(),
-                vetoes=(abuse_veto(site, clock),),
+                vetoes=(opt_outs.veto, abuse_veto(site, clock)),
             ),
         )
         self.numbers = OwnNumbers(store=store, provider=self.provider, clock=clock, site=site)
@@ -76,7 +92,7 @@ class Texts:
             providers={provider.name: provider for provider in self.providers},
             rules={provider.name: partial(self._rules, provider) for provider in self.providers},
             public_url=self._settings.public_url,
-            stored=lambda _message: self.media.wake(),
+            stored=self._stored,
         )
 
     def number_codes(self) -> NumberCodes:
@@ -100,8 +116,19 @@ class Texts:
             provider=provider,
             clock=self._clock,
             rules=partial(self._rules, provider),
-            stored=lambda _message: self.media.wake(),
+            stored=self._stored,
         )
 
+    def _stored(self, _text: Message) -> None:
+        """It may have pictures, and it may have been answered."""
+        self.media.wake()
+        self.outbox.wake()
+
     def _rules(self, provider: SmsProvider) -> InboundRules:
-        return InboundRules.of(provider.name, self._site())
+        loop = asyncio.get_running_loop()
+
+        def later(call_id: str) -> None:
+            """Told within the transaction: a moment later it is committed, and can be seen."""
+            loop.call_soon_threadsafe(lambda: loop.call_later(COMMITTED_S, self._called_off, call_id))
+
+        return replace(InboundRules.of(provider.name, self._site()), called_off=later)

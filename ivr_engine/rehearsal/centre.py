@@ -15,7 +15,9 @@ from typing import Final
 
 import structlog
 
+from ivr_engine.messaging import opt_outs
 from ivr_engine.messaging.carriers import Carriers
+from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaPolicy, MediaStorer
 from ivr_engine.messaging.outbox import Outbox, OutboxLimits
@@ -67,6 +69,7 @@ class Centre:
             store=store,
             carriers=Carriers(company, public_url=URL),
             clock=self.clock,
+            rules=SendingRules(vetoes=(opt_outs.veto,)),
             limits=OutboxLimits(poll_s=pace.outbox_s, tick_s=0.0),
         )
         self._numbers = OwnNumbers(store=store, provider=company, clock=self.clock, site=lambda: site)
