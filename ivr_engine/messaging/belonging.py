@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ivr_engine.domain.calls import Call, Chapter
+from ivr_engine.domain.consent import WaitTimeSmsStatus
 from ivr_engine.domain.in_call_sms import had_session
 from ivr_engine.domain.messages import Direction, Purpose
 from ivr_engine.errors import Refused
@@ -59,6 +60,12 @@ class Belonging:
     def ticket_id(self) -> str | None:
         """Where it is commented: not after a talk."""
         return self.call.ticket_id if self.call is not None and self.purpose is Purpose.REPLY else None
+
+    @property
+    def answers_wait_time_sms(self) -> bool:
+        """The caller had allowed one in this call, which goes on or ended while they waited."""
+        allowed = self.call is not None and self.call.consent.status is WaitTimeSmsStatus.ALLOWED
+        return allowed and self.purpose is Purpose.REPLY
 
 
 def belonging(tx: Tx, phone: str, number: str, rules: InboundRules, now: datetime) -> Belonging:

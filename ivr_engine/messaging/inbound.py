@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.domain.events import MessageReceived
+from ivr_engine.domain.events import MessageReceived, WaitTimeSmsReceived
 from ivr_engine.domain.messages import (
     Direction,
     Media,
@@ -73,6 +73,8 @@ def received(tx: Tx, sms: InboundSms, rules: InboundRules, now: datetime) -> Mes
     if not tx.messages.add(message):
         return None
     tx.events.add(now, message.call_id, MessageReceived(message.id, len(message.media)))
+    if whose.answers_wait_time_sms:
+        tx.events.add(now, message.call_id, WaitTimeSmsReceived(message.id, len(message.media)))
     if message.ticket_id is not None:
         tx.tickets.comment(message.ticket_id, comment_from(message))
     elif whose.call is not None and rules.site is not None:

@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from ivr_engine.domain.calls import Call
-from ivr_engine.domain.events import Event
+from ivr_engine.domain.events import Event, TextsRead
 from ivr_engine.domain.waiting import line
 from ivr_engine.ports import Tx
 from ivr_engine.web.errors import ERRORS, MISSING, NOT_NOW
 from ivr_engine.web.numbers import asked_number
 from ivr_engine.web.services import Services
-from ivr_engine.web.shapes import ENDED, CallItem, CallWithTimeline, Items, TimelineItem
+from ivr_engine.web.shapes import ENDED, CallItem, CallWithTimeline, Items, TextsItem, TimelineItem
 
 router = APIRouter(prefix="/calls", tags=["calls"], responses=ERRORS)
 
@@ -52,8 +52,26 @@ async def show_call(services: Services, call_id: str) -> CallWithTimeline:
 
     call, position, events = await services.read(find)
     return CallWithTimeline(
-        **CallItem.of(call, position).model_dump(), timeline=[TimelineItem.of(event) for event in events]
+        **CallItem.of(call, position).model_dump(),
+        texts=TextsItem.of(events),
+        timeline=[TimelineItem.of(event) for event in events],
     )
+
+
+@router.post("/{call_id}/sms/read", summary="The texts of a call were opened", responses=MISSING)
+async def texts_read(
+    services: Services,
+    call_id: str,
+    agent: Annotated[str | None, Query(max_length=100, description="Who opened them")] = None,
+) -> TextsItem:
+    """What came until now is read: the banner can go. Those that come later are unread again."""
+
+    def write(tx: Tx) -> list[Event]:
+        call = tx.calls.get(call_id)
+        tx.events.add(services.clock.now(), call.id, TextsRead(agent))
+        return tx.events.of_call(call_id)
+
+    return TextsItem.of(await services.done(services.store.run(write)))
 
 
 @router.post("/{call_id}/hang-up", summary="End a call", responses=ENDED | MISSING | NOT_NOW)

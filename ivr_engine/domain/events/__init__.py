@@ -112,7 +112,12 @@ from ivr_engine.domain.events.talk import (
     ListeningEnded,
     ListeningStarted,
 )
-from ivr_engine.domain.events.wait_time_sms import SmsCapReached, SmsWithheld
+from ivr_engine.domain.events.wait_time_sms import (
+    SmsCapReached,
+    SmsWithheld,
+    TextsRead,
+    WaitTimeSmsReceived,
+)
 
 Happening = (
     calls.Happening
@@ -224,6 +229,7 @@ __all__ = [
     "SmsNumberLost",
     "SmsNumberVerified",
     "SmsWithheld",
+    "TextsRead",
     "TicketOpened",
     "TransferFailed",
     "TransferRefused",
@@ -233,6 +239,7 @@ __all__ = [
     "VoicemailKept",
     "VoicemailStarted",
     "WaitAnnounced",
+    "WaitTimeSmsReceived",
     "WrappedUp",
     "WrongKeyPressed",
 ]

@@ -24,4 +24,19 @@ class SmsCapReached:
     limit: int
 
 
-Happening = SmsWithheld | SmsCapReached
+@dataclass(frozen=True, slots=True)
+class WaitTimeSmsReceived:
+    """The caller answered the wait-time SMS: for the banner of the agent who has the call, or gets it."""
+
+    message_id: str
+    media: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextsRead:
+    """Somebody opened the texts of the call. ``agent``: who, where that is known."""
+
+    agent: str | None
+
+
+Happening = SmsWithheld | SmsCapReached | WaitTimeSmsReceived | TextsRead

@@ -5,7 +5,7 @@ caller's that is no valid number: the digits as signalled).
 """
 
 from ivr_engine.web.shapes.agents import AgentItem, PhoneItem, Why
-from ivr_engine.web.shapes.calls import ENDED, CallItem, CallWithTimeline, TimelineItem
+from ivr_engine.web.shapes.calls import ENDED, CallItem, CallWithTimeline, TextsItem, TimelineItem
 from ivr_engine.web.shapes.common import API, Items
 from ivr_engine.web.shapes.consents import ConsentItem
 from ivr_engine.web.shapes.messages import MediaItem, MessageItem
@@ -31,6 +31,7 @@ __all__ = [
     "PhoneItem",
     "QueueItem",
     "RecordingItem",
+    "TextsItem",
     "TicketItem",
     "TimelineItem",
     "WaitAccuracy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from ivr_engine.domain.calls import Call, Chapter
-from ivr_engine.domain.events import Event
+from ivr_engine.domain.events import Event, MessageReceived, TextsRead, WaitTimeSmsReceived
 from ivr_engine.domain.talk import Talk
 
 
@@ -177,7 +178,27 @@ class TimelineItem(BaseModel):
         return cls(id=event.id, at=event.at, kind=event.kind, detail=asdict(event.what))
 
 
+class TextsItem(BaseModel):
+    """Texts and pictures from the caller; they wait for the agent who gets the call."""
+
+    received: int
+    unread: int = Field(description="Came since somebody said `POST /calls/{id}/sms/read`")
+    wait_time_sms: bool = Field(description="Whether an unread one answers the wait-time SMS: for a banner")
+
+    @classmethod
+    def of(cls, events: Sequence[Event]) -> TextsItem:
+        read = max((n for n, event in enumerate(events) if isinstance(event.what, TextsRead)), default=-1)
+        texts = [n for n, event in enumerate(events) if isinstance(event.what, MessageReceived)]
+        answers = [n for n, event in enumerate(events) if isinstance(event.what, WaitTimeSmsReceived)]
+        return cls(
+            received=len(texts),
+            unread=sum(n > read for n in texts),
+            wait_time_sms=any(n > read for n in answers),
+        )
+
+
 class CallWithTimeline(CallItem):
     """A call and everything that happened in it, oldest first."""
 
+    texts: TextsItem
     timeline: list[TimelineItem]
