@@ -88,7 +88,8 @@ async def _line(reader: asyncio.StreamReader) -> str:
 
 def _parameters(query: str) -> Mapping[str, str]:
     try:
-        given = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+        # A plus is a number's: dialplans put ${CALLERID(num)} there as it is.
+        given = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
     except ValueError:
         raise Refused(f"more than {_MOST_PARAMETERS} parameters") from None
     if len({name for name, _ in given}) < len(given):

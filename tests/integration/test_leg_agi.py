@@ -25,6 +25,7 @@ from ivr_engine.sipp import process as sipp
 from ivr_engine.sipp.process import Server
 from ivr_engine.sipp.sounds import Library
 from scripts.stack import Asterisk
+from scripts.stack.asterisk import FOLDERS
 from tests.contract.test_leg import Caller, Phone, VerbsContract, World
 from tests.integration.pbx import Pbx, pbx
 from tests.integration.test_leg_ari import SippCaller, tone
@@ -189,7 +190,8 @@ async def _play_all(own: Pbx, folder: Path) -> Mapping[str, BaseException | None
             finally:
                 world.over.set()
 
-    server = FastAgi(AgiSettings(port=0), receive)
+    # A whole path here; the tests of the engine have the short name.
+    server = FastAgi(AgiSettings(port=0, sounds=f"{FOLDERS['data']}/sounds/ivr/"), receive)
     serving = asyncio.create_task(server.run())
     while not server.port:  # noqa: ASYNC110
         await asyncio.sleep(0.01)

@@ -338,6 +338,13 @@ async def test_what_no_asterisk_writes_is_refused(text: bytes) -> None:
         await parsed(text)
 
 
+async def test_a_plus_in_a_parameter_is_a_plus() -> None:
+    request = await parsed(
+        b"agi_network_script: wait-sms?number=+4930123456&queue=a%20b\nagi_uniqueid: 1.2\n\n"
+    )
+    assert request.parameters == {"number": "+4930123456", "queue": "a b"}
+
+
 @pytest.mark.parametrize(
     ("lines", "caller"),
     [
