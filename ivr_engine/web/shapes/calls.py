@@ -97,7 +97,8 @@ class CallItem(BaseModel):
     number: str = Field(description="The number dialled")
     queue: str | None = Field(description="null until the caller is led to one")
     state: str = Field(
-        description="arriving, menu (in a flow), transferred, waiting, callback, ringing, talking or ended"
+        description="arriving, menu (in a flow), transferred, waiting, callback, ringing, talking, dialplan "
+        "(a PBX has the caller) or ended"
     )
     node: str | None = Field(description="Where in the flow of the number, or where last; null without one")
     position: int | None = Field(description="Place in the queue, 1 is next")
@@ -116,7 +117,7 @@ class CallItem(BaseModel):
     ended_at: datetime | None
     end_reason: str | None = Field(
         description="caller_hung_up, agent_hung_up, ended_by_staff, gone_during_outage, queue_removed, "
-        "transfer_over, said_goodbye, callback_failed, callback_expired or callback_cancelled"
+        "transfer_over, said_goodbye, went_on, callback_failed, callback_expired or callback_cancelled"
     )
 
     @classmethod
