@@ -38,7 +38,8 @@ class Provider(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookPolicy:
-    """Seconds between two looks into the provider's list; ``retry_s`` when it did not answer."""
+    """Seconds between two looks into the provider's list; ``retry_s`` when it did not answer, twice as long
+    each time."""
 
     every_s: float = 3600.0
     retry_s: float = 15.0
@@ -113,16 +114,17 @@ class OwnNumbers:
 
     async def run(self) -> None:
         """Until cancelled: at the start, after a change of the site, and now and then."""
+        retry_s = self._policy.retry_s
         while True:
             self._woken.clear()
             try:
                 await self.look()
             except ExternalError as error:
                 self._trouble.met(error, meaning="numbers not verified yet are not used")
-                pause = self._policy.retry_s
+                pause, retry_s = retry_s, min(2 * retry_s, self._policy.every_s)
             else:
                 self._trouble.over()
-                pause = self._policy.every_s
+                pause, retry_s = self._policy.every_s, self._policy.retry_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._woken.wait()

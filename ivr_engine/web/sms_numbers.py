@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ivr_engine.domain.number_verification import NumberState
 from ivr_engine.errors import ExternalError, Refused
-from ivr_engine.messaging.own_numbers import in_doubt
+from ivr_engine.messaging.own_numbers import InDoubt, in_doubt
 from ivr_engine.ports import Store, Tx
 from ivr_engine.site.models import Site
 from ivr_engine.web.errors import MISSING, NOT_NOW
@@ -114,10 +114,18 @@ def _items(tx: Tx, services: WebServices) -> list[SmsNumberItem]:
 def sms_numbers_check(store: Store, site: Callable[[], Site]) -> Check:
     """Every number that the site uses is verified. Not needed: texts come from another number."""
 
+    doubts: list[InDoubt] = []
+
     async def probe() -> None:
-        doubts = await store.run(lambda tx: in_doubt(tx, site()))
+        doubts.clear()
+        doubts.extend(await store.run(lambda tx: in_doubt(tx, site())))
         if doubts:
             raise ExternalError("; ".join(f"{doubt.why}: {doubt.remedy}" for doubt in doubts))
 
-    trouble = "a number that texts come from is not verified: GET /api/v1/sms/numbers"
+    def trouble() -> str:
+        """For anybody: no number."""
+        if not doubts:
+            return "the store does not say which numbers are verified"
+        return "a number that texts come from is not verified: GET /api/v1/sms/numbers"
+
     return Check("sms numbers", probe, trouble, needed=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ivr_engine.domain.sms_numbers import Kind, Sender, choose, kind_of, usual_rate
 
@@ -60,3 +62,29 @@ def test_a_name_is_not_taken_everywhere() -> None:
     assert choose([NAME], "AT", None, GLOBAL) == NAME.number
     assert choose([NAME, BOSTON], "US", None, GLOBAL) == BOSTON.number
     assert choose([Sender("EXAMPLE", "GB")], "DE", None, GLOBAL) == GLOBAL
+
+
+_SENDERS = st.sampled_from([BERLIN, MOBILE, VIENNA, BOSTON, SHORT, NAME])
+_COUNTRIES = st.sampled_from([None, "DE", "AT", "US", "CA", "FR"])
+
+
+@given(senders=st.lists(_SENDERS, max_size=5), country=_COUNTRIES, last=st.none() | _SENDERS)
+def test_who_writes_always_reaches_the_contact(
+    senders: list[Sender], country: str | None, last: Sender | None
+) -> None:
+    chosen = choose(senders, country, last and last.number, GLOBAL)
+    fit = [sender for sender in senders if sender.reaches(country)]
+    if not fit:
+        assert chosen == GLOBAL
+        return
+    [writer] = {sender for sender in fit if sender.number == chosen}
+    if last in fit:
+        assert writer == last
+    elif any(sender.country == country for sender in fit if sender.country):
+        assert writer.country == country
+
+
+@given(number=st.text(max_size=20))
+def test_whatever_is_written_has_a_kind_and_a_rate(number: str) -> None:
+    assert kind_of(number) in Kind
+    assert usual_rate(number) > 0
