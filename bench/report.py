@@ -74,6 +74,19 @@ Written by hand, from what ``bench.matching`` and ``bench.idle`` print.
 """
 
 
+_SENDING: Final = """
+## Texts that are sent
+
+Written by `python -m bench.sending`, on {machine}; {database}.
+Ten thousand messages are put into the outbox and sent by five senders, each at its rate, to the simulator in
+a process of its own, which reports what became of each by signed webhook. Then the simulator answers 500 for
+a minute. The rates are those of its ledger, from a sender's first message to its last.
+
+{table}
+
+Aims: over 1,000 a second durably put into the outbox; each rate within 5 %; nothing lost, nothing doubled.
+"""
+
 _WEBHOOKS: Final = """
 ## Texts from phones
 
@@ -89,15 +102,25 @@ Aims: p99 under 50 ms; every text answered, stored and on its ticket once.
 """
 
 
+def write_sending(rows: Sequence[tuple[str, str]], *, machine: str, database: str) -> None:
+    """Write the part of the page about texts that are sent anew."""
+    table = "\n".join(["| | |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows)])
+    _put(_SENDING, _SENDING.format(machine=machine, database=_named(database), table=table))
+
+
 def write_webhooks(
     rows: Sequence[tuple[str, str]], *, machine: str, rate: int, database: str, past: int
 ) -> None:
     """Write the part of the page about texts from phones anew."""
     table = "\n".join(["| | |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows)])
-    names = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
-    named = names.get(database.partition("+")[0], database)
-    part = _WEBHOOKS.format(machine=machine, rate=rate, database=named, past=f"{past:,}", table=table)
+    part = _WEBHOOKS.format(
+        machine=machine, rate=rate, database=_named(database), past=f"{past:,}", table=table
+    )
     _put(_WEBHOOKS, part)
+
+
+def _named(database: str) -> str:
+    return {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(database.partition("+")[0], database)
 
 
 def write(rows: Sequence[Row], *, machine: str, calls: int, rate: int, warm_up: int) -> None:
@@ -136,7 +159,7 @@ def _put(template: str, part: str) -> None:
 def _parts() -> dict[str, str]:
     """The page as it is, in pieces, by the template each was made of."""
     text, parts = FILE.read_text(), dict[str, str]()
-    for template in reversed((_RELOAD, _DAY, _LINES, _WEBHOOKS)):
+    for template in reversed((_RELOAD, _DAY, _LINES, _WEBHOOKS, _SENDING)):
         text, heading, after = text.partition(template.partition("\n\n")[0])
         parts = {template: heading + after} | parts
     return {_PAGE: text} | parts

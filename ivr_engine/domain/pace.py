@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-AHEAD: Final = timedelta(seconds=0.2)
+AHEAD: Final = timedelta(seconds=0.4)
 """How long before its moment a message is taken in hand, so that the time that a transaction takes costs no
 rate; and how many are taken together."""
 START: Final = timedelta(seconds=0.05)
 """The first message after a pause leaves late by what its transaction takes; the next keeps away from it."""
+PAUSE: Final = timedelta(seconds=1)
 MOST_PARTS: Final = 30
 """Of one message; providers take 1,600 characters."""
 
@@ -38,6 +39,7 @@ class Slots:
         self._rate = rate
         self._now = now
         self._turn = pace.turn if pace else 0.0
+        self._starts = pace is None or pace.free_at + PAUSE < now
         self._next = now if pace is None or rate is None else free_from(pace.free_at, rate, now)
 
     @property
@@ -62,8 +64,9 @@ class Slots:
         moment = self._next
         if self._rate is not None:
             self._next = moment + timedelta(seconds=parts / self._rate)
-            if moment == self._now:
+            if self._starts:
                 self._next += START
+                self._starts = False
         self._turn = max(self._turn, turn)
         return moment
 

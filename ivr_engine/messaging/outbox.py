@@ -44,7 +44,7 @@ class OutboxLimits:
     """``poll_s``: how often due times are looked at when nobody wakes the worker. ``tick_s``: how long
     transactions gather (see ``unhurried``). Seconds."""
 
-    sends_at_once: int = 64
+    sends_at_once: int = 96
     looks_at_once: int = 4
     poll_s: float = 1.0
     tick_s: float = TICK_S

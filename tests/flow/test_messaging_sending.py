@@ -12,6 +12,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from ivr_engine.domain.messages import Message, MessageStatus, Urgency
+from ivr_engine.domain.pace import AHEAD
 from ivr_engine.domain.quiet_hours import Hours
 from ivr_engine.messaging.carriers import Carriers
 from ivr_engine.messaging.claiming import SendingRules
@@ -261,7 +262,7 @@ def test_a_stop_between_queueing_and_sending(figure: Figure) -> None:
         async with office.engine(rules=at_rates({SENDER: 50.0}, vetoes=(nothing_against, opted_out))):
             await asyncio.sleep(4.02)
             sent = len(office.company.requests)
-            taken_in_hand = office.company.under_way + 50 * 0.2 + 1
+            taken_in_hand = office.company.under_way + 50 * AHEAD.total_seconds() + 1
             stopped.add((await office.message()).recipient)
             await office.until(ACCEPTED, FAILED)
         after = len(office.company.requests) - sent
