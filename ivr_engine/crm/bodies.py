@@ -42,6 +42,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
         {
             "at": "2026-01-31T09:16:02Z",
             "author": "customer",
+            "by": None,
             "text": "The lamp stays red",
             "message_id": "1f0c9a3e5b7d4c219f6a0d8e3b2c4a55",
         }
@@ -87,6 +88,7 @@ class ContactBody(BaseModel):
 class MessageBody(BaseModel):
     at: datetime
     author: Literal["customer", "agent", "system"]
+    by: str | None = Field(description="Which agent")
     text: str = Field(description="As it was written: treat it as hostile")
     message_id: str | None = Field(description="null for a line about what happened beside the messages")
 

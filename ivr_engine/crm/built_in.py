@@ -42,7 +42,9 @@ def _write(tx: Tx, posting: Posting) -> None:
     ticket = posting.conversation.ticket_id
     for said in posting.said if posting.kind is Kind.MESSAGE else ():
         source = said.message_id or posting.id
-        comment = Comment(id=f"c-{source}", at=said.at, author=said.author, text=said.text, source_id=source)
+        comment = Comment(
+            id=f"c-{source}", at=said.at, author=said.by or said.author, text=said.text, source_id=source
+        )
         tx.tickets.comment(ticket, comment)
     if posting.file is not None:
         tx.tickets.attach(ticket, replace(posting.file, source_id=posting.file.source_id or posting.id))

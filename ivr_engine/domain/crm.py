@@ -37,7 +37,6 @@ from ivr_engine.domain.events import (
 )
 from ivr_engine.domain.tickets import TicketFile
 
-
 BUILT_IN: Final = "built-in"
 """The name of the CRM that is always there."""
 
@@ -160,12 +159,13 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One line of a conversation. ``author``: ``customer``, ``agent`` or ``system``."""
+    """One line of a conversation. ``author``: ``customer``, ``agent`` or ``system``; ``by``: which agent."""
 
     at: datetime
     author: str
     text: str
     message_id: str | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

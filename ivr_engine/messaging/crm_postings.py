@@ -16,8 +16,7 @@ from ivr_engine.domain.crm import (
     in_words,
 )
 from ivr_engine.domain.events import Event
-from ivr_engine.domain.messages import Message
-from ivr_engine.domain.tickets import Ticket, author_of, words_of
+from ivr_engine.domain.tickets import Ticket, author_of
 from ivr_engine.errors import Refused
 from ivr_engine.messaging.contacts import number_of
 from ivr_engine.ports import Tx
@@ -53,7 +52,7 @@ def posting(tx: Tx, delivery: Delivery) -> Posting | None:
     if delivery.kind is Kind.TRANSCRIPT:
         said = tuple(transcript(tx, ticket, story))
     elif delivery.kind is Kind.MESSAGE:
-        said = tuple(_lines(m for m in _messages(tx, ticket) if m.id == delivery.subject))
+        said = tuple(line for line in _written(tx, ticket) if line.message_id == delivery.subject)
     if event is None or (delivery.kind is Kind.FILE and file is None):
         return None
     if delivery.kind is Kind.MESSAGE and not said:
@@ -73,7 +72,7 @@ def posting(tx: Tx, delivery: Delivery) -> Posting | None:
 
 def transcript(tx: Tx, ticket: Ticket, story: Sequence[Event]) -> list[Said]:
     """Everything that was written, and what happened beside it, oldest first."""
-    lines = [*_lines(_messages(tx, ticket))]
+    lines = [*_written(tx, ticket)]
     for event in story:
         for follow in follows(event, story):
             words = in_words(follow.kind, facts_of(event, story))
@@ -82,16 +81,15 @@ def transcript(tx: Tx, ticket: Ticket, story: Sequence[Event]) -> list[Said]:
     return sorted(lines, key=lambda line: line.at)
 
 
-def _messages(tx: Tx, ticket: Ticket) -> Iterator[Message]:
-    """Those of the ticket; a second try of one that was not delivered is the same text."""
-    for message in tx.messages.of_call(ticket.call_id):
-        if message.ticket_id == ticket.id and message.retry_of is None:
-            yield message
-
-
-def _lines(messages: Iterator[Message]) -> Iterator[Said]:
-    for message in messages:
-        yield Said(message.created_at, author_of(message), words_of(message), message.id)
+def _written(tx: Tx, ticket: Ticket) -> Iterator[Said]:
+    """The texts on the ticket; a second try of one that was not delivered is the same text."""
+    messages = {each.id: each for each in tx.messages.of_call(ticket.call_id) if each.retry_of is None}
+    for comment in ticket.comments:
+        message = messages.get(comment.source_id or "")
+        if message is not None:
+            author = author_of(message)
+            by = comment.author if author == "agent" and comment.author != author else None
+            yield Said(comment.at, author, comment.text, message.id, by)
 
 
 def _conversation(call: Call, ticket: Ticket) -> Conversation:

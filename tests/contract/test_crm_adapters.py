@@ -77,7 +77,7 @@ EVERY = {
     Kind.FILE: posting(Kind.FILE, file=FILE),
     Kind.TRANSCRIPT: posting(
         Kind.TRANSCRIPT,
-        said=(Said(NOW, "customer", "Hello", "m1"), Said(NOW, "system", "Connected with anna")),
+        said=(Said(NOW, "agent", "Hello", "m1", "anna"), Said(NOW, "system", "Connected with anna")),
     ),
 }
 
@@ -210,7 +210,8 @@ async def test_what_a_webhook_gets_is_signed_and_fits_its_schema() -> None:
             assert event["details"] == dict(sent.facts)
         by_kind = {event["kind"]: event for event in other.ledger}
         assert by_kind["message"]["messages"][0]["text"] == "Ünïcode 🙂 {}"
-        assert [m["author"] for m in by_kind["transcript"]["messages"]] == ["customer", "system"]
+        said = [(m["author"], m["by"]) for m in by_kind["transcript"]["messages"]]
+        assert said == [("agent", "anna"), ("system", None)]
         assert by_kind["file"]["file"] == {
             "id": "f-1",
             "content_type": "image/png",

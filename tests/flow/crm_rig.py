@@ -126,7 +126,9 @@ class Desk:
             tx.messages.add(message)
             tx.events.add(now, row.id, MessageQueued(message.id))
             if message.ticket_id is not None:
-                tx.tickets.comment(message.ticket_id, comment_from(message))
+                comment = comment_from(message)
+                by = "anna" if purpose is Purpose.IN_CALL_SMS else comment.author
+                tx.tickets.comment(message.ticket_id, replace(comment, author=by))
 
         await self.centre.store.run(write)
 

@@ -156,7 +156,9 @@ def presses_1() -> Behaviour:
 
 # ── another system knows whose a number is ───────────────────────────────────────────────────────
 
-ASKED: dict[str, Any] = {"crm": {"contacts": {"url": "https://crm.example/who", "secret_from": "IVR_CRM_SECRET"}}}
+ASKED: dict[str, Any] = {
+    "crm": {"contacts": {"url": "https://crm.example/who", "secret_from": "IVR_CRM_SECRET"}}
+}
 
 
 @virtual
@@ -241,13 +243,13 @@ async def test_a_conversation_from_the_first_text_to_the_transcript() -> None:
         [ended] = it.crm.told(Kind.CONVERSATION_ENDED)
         assert ended.facts == {"reason": "caller_hung_up"}
         assert ended.conversation.ended_at is not None
-        assert [(line.author, line.text) for line in transcript.said] == [
-            ("system", "Answer here"),
-            ("customer", "It is broken"),
-            ("system", "Connected with anna"),
-            ("agent", "Which lamp?"),
-            ("customer", "The red one"),
-            ("system", "Conversation ended: caller_hung_up"),
+        assert [(line.author, line.by, line.text) for line in transcript.said] == [
+            ("system", None, "Answer here"),
+            ("customer", None, "It is broken"),
+            ("system", None, "Connected with anna"),
+            ("agent", "anna", "Which lamp?"),
+            ("customer", None, "The red one"),
+            ("system", None, "Conversation ended: caller_hung_up"),
         ]
         kinds = [each.kind for each in it.crm.ledger]
         assert kinds.index(Kind.CONVERSATION_OPENED) == 0
