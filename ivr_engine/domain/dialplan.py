@@ -15,7 +15,7 @@ CHANNEL: Final = "pbx/"
 
 
 class VisitStatus(StrEnum):
-    """What the dialplan branches on. ``failed``: no conversation, or none to its end; nothing was sent."""
+    """What the dialplan branches on. ``failed``: no conversation, or none to its end."""
 
     ALLOWED = "allowed"
     DENIED = "denied"

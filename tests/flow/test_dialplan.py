@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from ivr_engine.domain.calls import Chapter, EndReason
 from ivr_engine.domain.dialplan import AppQueue, VisitStatus
 from ivr_engine.domain.events import ConsentNotOffered
-from ivr_engine.errors import Refused
+from ivr_engine.errors import Refused, Unreachable
+from ivr_engine.messaging.inbound import InboundRules, received
+from ivr_engine.ports import InboundSms
 from ivr_engine.sim import clock
 from tests.flow.centre import CONSENT_S, MOBILE, Centre, contact_centre, virtual
 from tests.flow.dialplan_rig import FakePbx, Lane, caller, lane
@@ -276,6 +278,71 @@ async def test_the_agent_of_the_pbx_has_a_ticket_with_what_was_written() -> None
         await on.lane.calls.hung_up(call.channel_id)
         [ticket] = await on.centre.tickets()
         await on.lane.calls.answered("pbx/other", "nobody")
+
+
+@pytest.mark.parametrize(
+    ("rule", "writes", "tickets"),
+    [("always", False, 1), ("never", True, 0), ("only_with_sms", True, 1), ("only_with_sms", False, 0)],
+)
+@virtual
+async def test_who_gives_up_leaves_a_ticket_by_the_site_s_rule(rule: str, writes: bool, tickets: int) -> None:
+    async with stage(abandoned_tickets=rule) as on:
+        await on.visit(caller(), "1")
+        call = await on.lane.row()
+        if writes:
+            [ours] = await on.centre.store.run(lambda tx: tx.messages.of_call(call.id))
+            text = InboundSms(
+                provider_id="in-1", sender=MOBILE, recipient=ours.sender, text="It is broken", media=()
+            )
+            rules = InboundRules(provider=ours.provider, country="DE")
+            await on.centre.store.run(lambda tx: received(tx, text, rules, on.centre.clock.now()))
+        await on.lane.calls.hung_up(call.channel_id)
+        assert len(await on.centre.tickets()) == tickets
+        if tickets and writes:
+            [ticket] = await on.centre.tickets()
+            assert "It is broken" in {comment.text for comment in ticket.comments}
+
+
+@virtual
+async def test_a_store_that_is_away_keeps_nobody_waiting() -> None:
+    async with stage() as on:
+        faults = on.centre.engines[0].store.faults
+        faults.extend(Unreachable("away") for _ in range(1000))
+        began = asyncio.get_running_loop().time()
+        variables = await on.visit(caller())
+        assert (variables["STATUS"], variables["REASON"]) == ("failed", "store_unavailable")
+        assert asyncio.get_running_loop().time() - began < 1
+        faults.clear()
+        assert await on.centre.all_calls() == []
+
+
+@pytest.mark.parametrize("manager", [True, False])
+@virtual
+async def test_a_store_that_goes_away_in_the_message_promises_nothing(manager: bool) -> None:
+    async with stage(manager=manager) as on:
+        faults = on.centre.engines[0].store.faults
+        asyncio.get_running_loop().call_later(0.5, faults.extend, [Unreachable("away")] * 1000)
+        began = asyncio.get_running_loop().time()
+        variables = await on.visit(caller(), "1")
+        assert (variables["STATUS"], variables["REASON"]) == ("failed", "store_unavailable")
+        assert asyncio.get_running_loop().time() - began < 6
+        faults.clear()
+        await on.centre.until(lambda: _let_go(on.lane), "the call is let go of")
+        assert await on.sent() == 0
+
+
+async def _let_go(one: Lane) -> bool:
+    return (await one.row()).chapter in (Chapter.DIALPLAN, Chapter.ENDED)
+
+
+@virtual
+async def test_an_engine_that_has_enough_calls_says_so_at_once() -> None:
+    async with stage(limits={"calls": 1}) as on:
+        first = asyncio.create_task(on.visit(caller()))
+        await asyncio.sleep(1)
+        variables = await on.visit(caller())
+        assert (variables["STATUS"], variables["REASON"]) == ("not_offered", "calls")
+        await first
 
 
 @virtual
