@@ -90,6 +90,7 @@ class Engine:
             "voicemail": parts.voicemail.run,
             "crm": parts.crms.feed.run,
             "recordings": parts.recordings.run,
+            "privacy": parts.privacy.run,
             "sms reconciliation": parts.texts.reconcile,
             "drain": self._end_when_drained,
             "web": functools.partial(serve_http, parts, self._health.board),

@@ -32,6 +32,7 @@ from ivr_engine.callflow.reception import Reception
 from ivr_engine.domain.opt_outs import pseudonyms
 from ivr_engine.lookup.http import HttpLookup
 from ivr_engine.messaging.contacts import at_connect
+from ivr_engine.messaging.privacy import PrivacyKeeper
 from ivr_engine.messaging.recordings import RecordingKeeper
 from ivr_engine.messaging.senders import sender_for
 from ivr_engine.messaging.voicemail import VoicemailStorer
@@ -105,6 +106,12 @@ class Parts:
             delete=functools.partial(delete, settings.media),
             engine=self.telephony.name,
             settings=lambda: self.site.recordings,
+        )
+        self.privacy = PrivacyKeeper(
+            store=store,
+            clock=self.clock,
+            delete=functools.partial(delete, settings.media),
+            retention=lambda: self.site.retention,
         )
         self.line = Dispatcher(in_force, store, self.clock, _new_id)
         self.desk = AgentDesk(in_force, store, self.clock, functools.partial(phone_password, settings.state))

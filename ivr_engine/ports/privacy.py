@@ -93,7 +93,9 @@ class Privacy(Protocol):
         """Of tickets, but for recordings of talks, which have a limit of their own."""
         ...
 
-    def old_tickets(self, before: datetime, limit: int) -> Portion: ...
+    def old_tickets(self, before: datetime, limit: int) -> Portion:
+        """Of talks with nothing recorded that is still kept."""
+        ...
 
     def old_calls(self, before: datetime, limit: int) -> Portion:
         """Ended, with nothing recorded that is still kept."""

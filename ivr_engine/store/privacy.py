@@ -20,6 +20,7 @@ from ivr_engine.errors import Refused
 from ivr_engine.ports.privacy import Portion
 from ivr_engine.store.connection import Statements
 from ivr_engine.store.tables import (
+    HAS_PENDING_MEDIA,
     IS_OPEN,
     callers,
     calls,
@@ -77,7 +78,14 @@ _OF_NUMBER: Final = (
 _OLD_MESSAGES: Final = _messages(messages.c.created_at < _BEFORE)
 _OLD_MEDIA: Final = _messages(messages.c.created_at < _BEFORE, messages.c.media.is_not(None))
 _TICKETS: Final = select(tickets.c.id).where(tickets.c.caller == _NUMBER).limit(_LIMIT)
-_OLD_TICKETS: Final = select(tickets.c.id).where(tickets.c.opened_at < _BEFORE).limit(_LIMIT)
+_OLD_TICKETS: Final = (
+    select(tickets.c.id)
+    .where(
+        tickets.c.opened_at < _BEFORE,
+        ~exists().where(recordings.c.call_id == tickets.c.call_id, _STILL_A_FILE),
+    )
+    .limit(_LIMIT)
+)
 _OLD_FILES: Final = (
     select(files.c.id, files.c.file)
     .where(files.c.at < _BEFORE, ~exists().where(recordings.c.id == files.c.source_id, _STILL_A_FILE))
@@ -100,6 +108,7 @@ _MEDIA_OF: Final = select(messages.c.media).where(messages.c.id.in_(_IDS), messa
 _UNDER_WAY: Final = (
     ("a call", select(calls.c.id).where(_CALLED, IS_OPEN).limit(1)),
     ("a message", select(messages.c.id).where(messages.c.recipient == _NUMBER, _NOT_SETTLED).limit(1)),
+    ("a picture", select(messages.c.id).where(messages.c.sender == _NUMBER, HAS_PENDING_MEDIA).limit(1)),
     (
         "a recording",
         select(recordings.c.id)
