@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 
 from ivr_engine.acd.seats import CalledSeat
-from ivr_engine.acd.standing import Standing, earliest
+from ivr_engine.acd.standing import Standing
 from ivr_engine.domain.agents import TIME_UP, Agent, AgentState
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import AgentChanged, AgentOffered, WrappedUp
@@ -130,6 +130,8 @@ class Dispatcher:
         # Not the difference of two sets: that would look at every chair.
         news.gone = {call_id for call_id in news.calls if call_id not in self._seats}
         news.calls -= news.gone
+        if standing is not None and self._only_gone(standing, news):
+            return standing.next_alarm()
         try:
             standing, reserved = await self._store.run(lambda tx: self._turn(tx, news, standing))
         except ExternalError as error:
@@ -147,7 +149,16 @@ class Dispatcher:
             seat = self._seats.get(call_id)
             if seat is not None:
                 seat.call()
-        return earliest((standing.call_alarms, standing.agent_alarms, standing.queue_alarms))
+        return standing.next_alarm()
+
+    def _only_gone(self, standing: Standing, news: _News) -> bool:
+        """Chairs were left and nothing else happened, as at the end of most calls: nobody can be brought
+        together by that, so the store need not be asked."""
+        if news.calls or news.agents or news.leaving or standing.is_time(self._clock.now()):
+            return False
+        for call_id in news.gone:
+            standing.gone(call_id)
+        return standing.board.settled
 
     def _turn(self, tx: Tx, news: _News, standing: Standing | None) -> tuple[Standing, list[Pair]]:
         """One transaction. It may run twice: all it touched is in ``news`` by then, and read again."""

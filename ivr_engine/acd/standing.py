@@ -6,7 +6,7 @@ Kept in memory, built anew from the store at any time; what is written is decide
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from ivr_engine.acd.alarms import Alarms
@@ -129,11 +129,16 @@ class Standing:
         known = self._calls.get(call.id)
         return known is not None and (known.queue, known.routing) == (call.queue, call.routing)
 
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────
+
+    def next_alarm(self) -> datetime | None:
+        """When time itself changes something next."""
+        return _earliest(self.call_alarms.next(), self.agent_alarms.next(), self.queue_alarms.next())
+
+    def is_time(self, now: datetime) -> bool:
+        at = self.next_alarm()
+        return at is not None and at <= now
+
 
 def _earliest(*moments: datetime | None) -> datetime | None:
     return min((at for at in moments if at is not None), default=None)
-
-
-def earliest(alarms: Iterable[Alarms]) -> datetime | None:
-    """When the first of them is due."""
-    return _earliest(*(each.next() for each in alarms))

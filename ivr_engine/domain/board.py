@@ -43,6 +43,11 @@ class Board:
         """By name."""
         return self._free
 
+    @property
+    def settled(self) -> bool:
+        """Nothing came since the pairs were last asked for: there are none."""
+        return not self._new_needs and not self._newly_free
+
     def turn(self, queue: str, order: int) -> None:
         """The queue's last call was offered to the agent at this place of the site's list."""
         self._turns[queue] = order
@@ -92,7 +97,7 @@ class Board:
         After each one, before the next is asked for, the caller must be removed and the agent set busy, or
         either set to what they really are; else they are found again.
         """
-        while self._new_needs or self._newly_free:
+        while not self.settled:
             yield from self._concerned(self._take_news())
 
     def _take_news(self) -> set[Need]:
