@@ -13,7 +13,8 @@ import queue
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Protocol, cast
 
@@ -24,6 +25,13 @@ from ivr_engine.observability.masking import mask_event
 
 PENDING_LINES: Final = 10_000
 """Lines that may wait for a reader of the log who stands still; later ones are counted and dropped."""
+
+LINES_AT_ONCE: Final = 200
+"""Lines written together at most."""
+
+REST_S: Final = 0.05
+"""Seconds the writing thread rests after it wrote: lines that come meanwhile are written together, and wake
+nobody, which would cost more than writing them."""
 
 LAST_LINES_S: Final = 2.0
 """Seconds a leaving process waits for its last lines to be written."""
@@ -44,6 +52,7 @@ class LineWriter:
         self._stream = stream
         self._lines: queue.Queue[str | threading.Event | None] = queue.Queue(PENDING_LINES)
         self._dropped = 0
+        self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._work, name="log", daemon=True)
         self._thread.start()
 
@@ -58,6 +67,7 @@ class LineWriter:
     def flush(self, within_s: float = LAST_LINES_S) -> bool:
         """Wait until every line so far is written; false when it took too long."""
         written = threading.Event()
+        self._hurry.set()
         try:
             self._lines.put(written, timeout=within_s)
         except queue.Full:
@@ -74,19 +84,34 @@ class LineWriter:
         self._thread.join(LAST_LINES_S)
 
     def _work(self) -> None:
-        while (line := self._lines.get()) is not None:
-            if isinstance(line, threading.Event):
-                line.set()
-                continue
-            try:
-                if self._dropped:
-                    self._stream.write(f"(log: {self._dropped} lines dropped, the reader was too slow)\n")
-                    self._dropped = 0
-                self._stream.write(line + "\n")
-                if self._lines.empty():
-                    self._stream.flush()
-            except (OSError, ValueError):
-                continue  # standard error is gone: there is nowhere left to say so
+        going_on = True
+        while going_on:
+            items = self._waiting()
+            going_on = None not in items
+            self._put_out([item for item in items if isinstance(item, str)])
+            for item in items:
+                if isinstance(item, threading.Event):
+                    item.set()
+            self._hurry.wait(REST_S)
+            self._hurry.clear()
+
+    def _waiting(self) -> list[str | threading.Event | None]:
+        """Waits for one, then takes what else is there."""
+        items = [self._lines.get()]
+        with suppress(queue.Empty):
+            while len(items) < LINES_AT_ONCE:
+                items.append(self._lines.get_nowait())
+        return items
+
+    def _put_out(self, lines: Sequence[str]) -> None:
+        if self._dropped:
+            lines = [f"(log: {self._dropped} lines dropped, the reader was too slow)", *lines]
+            self._dropped = 0
+        try:
+            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.flush()
+        except (OSError, ValueError):
+            return  # standard error is gone: there is nowhere left to say so
 
 
 class _Library(logging.Handler):
