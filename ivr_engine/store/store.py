@@ -34,9 +34,19 @@ GROUP_LIMIT: Final = 64
 
 GATHER_S: Final = 0.02
 """After a commit the next waits so long for company. Only under load is there one so soon: then a commit
-(a write to the disk) costs more than what is in it, and fifty a second are enough. Nobody on the line
-notices: a key stops the prompt before it is stored. A task that goes on from one transaction to its next is
-not made to wait: it has no company."""
+(a write to the disk, two threads woken) costs more than what is in it. Nobody on the line notices: a key
+stops the prompt before it is stored. A task that goes on from one transaction to its next is not made to
+wait: it has no company."""
+
+GATHER_EACH_S: Final = 0.004
+"""The more there were in the last commit, the longer the next waits: above 250 transactions a second ever
+longer, until …"""
+
+GATHER_MOST_S: Final = 0.05
+"""… twenty commits a second."""
+
+COMPANY_ENOUGH: Final = 16
+"""So many are worth a commit without waiting for more."""
 
 CHECK_TIMEOUT_S: Final = 5.0
 """A store that takes longer than this to write one row is not healthy."""
@@ -91,6 +101,7 @@ class ThreadedStore:
         self._jobs: queue.SimpleQueue[_Job | _Stop] = queue.SimpleQueue()
         self._closed = False
         self._marks = itertools.count(1)
+        self._gather_s = GATHER_S
         self._not_before = 0.0
         self._last_askers = frozenset[int]()
         self._listeners = Listeners()
@@ -157,8 +168,7 @@ class ThreadedStore:
             jobs, stop = self._next_group()
             if jobs:
                 outcomes = runner.run([job.function for job in jobs])
-                self._not_before = time.monotonic() + GATHER_S
-                self._last_askers = frozenset(job.asker for job in jobs)
+                self._rest_after(jobs)
                 self._deliver(jobs, outcomes)
         try:
             runner.close()
@@ -199,8 +209,17 @@ class ThreadedStore:
         except queue.Empty:
             return jobs, None
 
+    def _rest_after(self, jobs: Sequence[_Job]) -> None:
+        """How long the next is to wait. A task that went on says nothing of how many come."""
+        askers = frozenset(job.asker for job in jobs)
+        if not askers <= self._last_askers:
+            self._gather_s = min(max(GATHER_S, GATHER_EACH_S * len(jobs)), GATHER_MOST_S)
+        self._not_before = time.monotonic() + self._gather_s
+        self._last_askers = askers
+
     def _expects_company(self, job: _Job) -> bool:
-        return job.asker not in self._last_askers and self._jobs.qsize() < self._group_limit - 1
+        enough = min(COMPANY_ENOUGH, self._group_limit)
+        return job.asker not in self._last_askers and self._jobs.qsize() < enough - 1
 
 
 class InlineStore:
