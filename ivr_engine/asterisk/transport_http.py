@@ -15,14 +15,15 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from ivr_engine.asterisk.http_connections import HttpConnections
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.transport import Payload, Query, check
-from ivr_engine.errors import Rejected, Unreachable
+from ivr_engine.errors import Unreachable
 
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes. A recording of ten minutes is 10 MB."""
 
-_JSON = {"Content-Type": "application/json"}
+_NO_CONNECTION = "there is no connection to Asterisk; the engine starts or stops"
 
 
 def authorization(user: str, password: str) -> dict[str, str]:
@@ -33,6 +34,7 @@ def authorization(user: str, password: str) -> dict[str, str]:
 @dataclass(slots=True)
 class _Pool:
     session: aiohttp.ClientSession | None = None
+    connections: HttpConnections | None = None
 
 
 class HttpTransport:
@@ -40,7 +42,7 @@ class HttpTransport:
 
     def __init__(self, settings: AriSettings, deadline_s: float, pool: _Pool | None = None) -> None:
         self._settings = settings
-        self._url = settings.url.rstrip("/")
+        self._url = URL(settings.url.rstrip("/"))
         self._deadline_s = deadline_s
         self._pool = pool or _Pool()
 
@@ -50,23 +52,24 @@ class HttpTransport:
 
     @property
     def session(self) -> aiohttp.ClientSession:
+        """To open the event socket with."""
         if self._pool.session is None:
-            raise Unreachable("there is no connection to Asterisk; the engine starts or stops")
+            raise Unreachable(_NO_CONNECTION)
         return self._pool.session
 
     async def __aenter__(self) -> HttpTransport:
         headers = authorization(self._settings.user, self._settings.password)
-        self._pool.session = aiohttp.ClientSession(
-            headers=headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),  # each request has its own deadline
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-        )
+        self._pool.session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
+        self._pool.connections = HttpConnections(self._url, headers, LARGEST_ANSWER)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        session, self._pool.session = self.session, None
-        await session.close()
+        session, connections = self._pool.session, self._pool.connections
+        self._pool.session = self._pool.connections = None
+        if connections is not None:
+            connections.close()
+        if session is not None:
+            await session.close()
 
     async def request(
         self,
@@ -76,30 +79,19 @@ class HttpTransport:
         query: Query | None = None,
         body: Mapping[str, object] | None = None,
     ) -> Payload:
-        address = self._url + path
+        if self._pool.connections is None:
+            raise Unreachable(_NO_CONNECTION)
+        target = self._url.raw_path + path
         if query:
-            address += "?" + urlencode(query, quote_via=quote)
+            target += "?" + urlencode(query, quote_via=quote)
         content = None if body is None else msgspec.json.encode(body)
         try:
-            async with (
-                asyncio.timeout(self._deadline_s),
-                self.session.request(
-                    method, URL(address, encoded=True), data=content, headers=_JSON if content else None
-                ) as answer,
-            ):
-                return check(method, path, answer.status, await _body(answer))
+            async with asyncio.timeout(self._deadline_s):
+                answer = await self._pool.connections.request(method, target, content)
         except TimeoutError as error:
             raise Unreachable(
                 f"{method} {path}: no answer in {self._deadline_s:g} s; is Asterisk alive and not overloaded?"
             ) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             raise Unreachable(f"{method} {path}: {error}; is Asterisk running at {self._url}?") from error
-
-
-async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for part in answer.content.iter_any():
-        body += part
-        if len(body) > LARGEST_ANSWER:
-            raise Rejected(f"Asterisk's answer is larger than {LARGEST_ANSWER // 2**20} MB")
-    return bytes(body)
+        return check(method, path, answer.status, answer.body)
