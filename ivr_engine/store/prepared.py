@@ -77,15 +77,18 @@ def write_all(connection: Connection, statement: Executable, values: Sequence[Va
 class Prepared:
     """One statement for one set of values' names. Rows have their columns as attributes."""
 
-    __slots__ = ("_bound", "_in_order", "_names", "_row", "_shaped", "_sql")
+    __slots__ = ("_bound", "_converting", "_in_order", "_row", "_shaped", "_sql")
 
     def __init__(self, statement: Select[Any] | UpdateBase, compiled: SQLCompiler, dialect: Dialect) -> None:
         self._sql = str(compiled)
         fixed = compiled.params
         self._in_order = compiled.positiontup is not None
-        self._bound: list[tuple[str, Any, _Convert | None]] = [
-            (name, fixed.get(name), _binding(compiled.binds[name].type, dialect))
-            for name in (compiled.positiontup or compiled.binds)
+        names = list(compiled.positiontup or compiled.binds)
+        self._bound = [(name, fixed.get(name)) for name in names]
+        self._converting = [
+            (place, convert)
+            for place, name in enumerate(names)
+            if (convert := _binding(compiled.binds[name].type, dialect)) is not None
         ]
         columns: list[ColumnElement[Any]] = list(
             statement.selected_columns if isinstance(statement, Select) else statement.exported_columns
@@ -95,8 +98,8 @@ class Prepared:
             for place, column in enumerate(columns)
             if (convert := _shaping(column.type, dialect)) is not None
         ]
-        names = [column.key or "" for column in columns]
-        self._row: Callable[[tuple[Any, ...]], Any] = _row_class(names)._make
+        keys = [column.key or "" for column in columns]
+        self._row: Callable[[tuple[Any, ...]], Any] = _row_class(keys)._make
 
     def rows(self, connection: Connection, values: Values) -> Sequence[Row[Any]]:
         cursor = self._execute(connection, values)
@@ -136,9 +139,13 @@ class Prepared:
         return cursor
 
     def _converted(self, values: Values) -> tuple[Any, ...] | dict[str, Any]:
+        taken = [values.get(name, fixed) for name, fixed in self._bound]
+        for place, convert in self._converting:
+            if taken[place] is not None:
+                taken[place] = convert(taken[place])
         if self._in_order:
-            return tuple([_one(values, *bound) for bound in self._bound])
-        return {bound[0]: _one(values, *bound) for bound in self._bound}
+            return tuple(taken)
+        return {name: value for (name, _), value in zip(self._bound, taken, strict=True)}
 
     def _shape(self, row: tuple[Any, ...]) -> Row[Any]:
         if self._shaped:
@@ -166,11 +173,6 @@ def _row_class(names: Sequence[str]) -> Any:  # noqa: ANN401 - a class made of t
 
 def _cursor(connection: Connection) -> Cursor:
     return cast("Cursor", connection.connection.cursor())
-
-
-def _one(values: Values, name: str, fixed: Any, convert: _Convert | None) -> Any:  # noqa: ANN401
-    value = values.get(name, fixed)
-    return value if convert is None or value is None else convert(value)
 
 
 def _binding(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
