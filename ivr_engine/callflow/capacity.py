@@ -5,12 +5,14 @@ They hold their place meanwhile: an agent who becomes free takes them out of the
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
 
-from ivr_engine.callflow import callback, leaving
+from ivr_engine.callflow import callback, deflection, leaving
+from ivr_engine.callflow.consent import NOT_SENT
+from ivr_engine.callflow.deflection import Deflected
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.ways import Going
 from ivr_engine.domain.calls import Call, Chapter
@@ -98,11 +100,24 @@ async def _ask(house: House, leg: Leg, call: Call, settings: Settings) -> Call:
     while True:
         key = await _key(leg, to_play, settings.wait, go_on=asked_before)
         record = partial(_answered, house, call_id=call.id, settings=settings, key=key)
-        call, step = await house.store.run(record)
+        answer = await house.store.run(record)
+        call, step = answer.call, answer.step
+        if answer.sms is not None:
+            await _tell_of_sms(house, leg, call, answer.sms)
         if not isinstance(step, Again):
             return call
         asked_before = True
         to_play = [house.prompt(call, "wrong_number"), *prompts] if step.wrong_key else prompts
+
+
+async def _tell_of_sms(house: House, leg: Leg, call: Call, sms: Deflected) -> None:
+    """The outbox, of a message; the caller, of one that cannot be sent."""
+    if sms.taken is not None:
+        house.full_caps.took(sms.taken)
+    if sms.going is not None:
+        house.message_queued()
+    else:
+        await leg.play([house.prompt(call, NOT_SENT)])
 
 
 async def _key(leg: Leg, prompts: list[Prompt], wait_s: float, *, go_on: bool) -> str | None:
@@ -114,23 +129,42 @@ async def _key(leg: Leg, prompts: list[Prompt], wait_s: float, *, go_on: bool) -
     return heard.key if isinstance(heard, Digit) else None
 
 
-def _answered(
-    house: House, tx: Tx, call_id: str, settings: Settings, key: str | None
-) -> tuple[Call, Step | None]:
-    """What the key means, with all that follows. No step when the caller is not to choose any more."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """``step``: ``None`` when the caller is not to choose any more."""
+
+    call: Call
+    step: Step | None
+    sms: Deflected | None = None
+
+
+def _answered(house: House, tx: Tx, call_id: str, settings: Settings, key: str | None) -> _Answer:
+    """What the key means, with all that follows."""
     now, current = house.clock.now(), tx.calls.get(call_id)
     if current.chapter is not Chapter.CHOOSING:
-        return current, None
+        return _Answer(current, None)
     state, step = answered(current.stay.choice or MenuState(now), settings.menu, key, now)
     current = replace(current, stay=replace(current.stay, choice=state))
     if isinstance(step, Again):
-        return Going(current, (_said(key),)).stored(house, tx), step
+        return _Answer(Going(current, (_said(key),)).stored(house, tx), step)
     if isinstance(step, Chosen):
-        return _follow(house, tx, Going(current), settings.keys[step.way], key).stored(house, tx), step
+        return _chosen(house, tx, current, settings, step, key)
     happened: list[Happening] = [_said(key)]
     if isinstance(step, GivenUp):
         happened.append(MenuGivenUp(NODE, step.limit))
-    return Going(_stays(current, house).call, tuple(happened)).stored(house, tx), step
+    return _Answer(Going(_stays(current, house).call, tuple(happened)).stored(house, tx), step)
+
+
+def _chosen(
+    house: House, tx: Tx, call: Call, settings: Settings, step: Chosen, key: str | None
+) -> _Answer:
+    option = settings.keys[step.way]
+    if option.sms is None:
+        return _Answer(_follow(house, tx, Going(call), option, key).stored(house, tx), step)
+    sms = deflection.deflect(house, tx, call, settings, option.sms, key)
+    going = Going(call, (OverCapacityChosen(option.kind, key),))
+    further = sms.going or _stays(replace(call, over_capacity=True), house)
+    return _Answer(going.then(further.call, *further.happenings).stored(house, tx), step, sms)
 
 
 def _said(key: str | None) -> Happening:

@@ -81,6 +81,12 @@ def _options(site: Site, queue: str, settings: OverCapacity) -> Iterator[Found]:
             what = "callers cannot be called back: the site has no trunk"
             remedy = "add 'transfers:' with 'trunk' and 'allow' to one of the files, or offer another option"
             yield (*path, "callback"), what, remedy
+        elif option.sms and path == ("forced",):
+            remedy = "offer it as one of 'keys': the key that is pressed is the consent"
+            yield (*path, "sms"), "nobody is sent an SMS who was not asked", remedy
+        elif option.sms and (missing := [each for each in site.languages if each not in option.sms.text]):
+            what = f"the SMS has no text in language '{missing[0]}'"
+            yield (*path, "sms", "text"), what, f"add '{missing[0]}: …' below 'text'"
         elif option.queue == queue:
             yield (*path, "queue"), "an option leads to the queue itself", "use 'wait: yes' to keep waiting"
 

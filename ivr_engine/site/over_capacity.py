@@ -10,18 +10,28 @@ from ivr_engine.domain.capacity import CapacityRules
 from ivr_engine.domain.menu import MenuRules
 from ivr_engine.site.flows import Asking
 from ivr_engine.site.lines import WayOut
-from ivr_engine.site.values import Key, PositiveSeconds, PromptName
+from ivr_engine.site.values import Key, Language, PositiveSeconds, PromptName, Settings, SmsText
 
-KINDS: Final = ("wait", "callback", "queue", "flow", "say")
+KINDS: Final = ("wait", "callback", "sms", "queue", "flow", "say")
+
+
+class GoToSms(Settings):
+    """The caller gets a text message and goes on by SMS: `deflected` is said, and the call ends. The key is
+    the consent to it. Who cannot be written to hears `sms_not_sent`, and waits."""
+
+    text: dict[Language, SmsText]
+    """The SMS, per language. ``{brand}`` is filled in."""
 
 
 class Option(WayOut):
-    """Exactly one of ``wait``, ``callback``, ``queue``, ``flow`` and ``say``."""
+    """Exactly one of ``wait``, ``callback``, ``sms``, ``queue``, ``flow`` and ``say``."""
 
     wait: bool = False
     """Keep waiting, at the same place."""
     callback: bool = False
     """Be called back, at the same place."""
+    sms: GoToSms | None = None
+    """Go to SMS; with ``keys`` alone."""
 
     @property
     def given(self) -> tuple[str, ...]:

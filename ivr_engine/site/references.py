@@ -146,3 +146,6 @@ def sms_texts(site: Site) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, queue in site.queues.items():
         for language, text in queue.wait_time_sms.text.items():
             yield ("queues", name, "wait_time_sms", "text", language), text
+        for path, option in queue.over_capacity.options.items() if queue.over_capacity else ():
+            for language, text in option.sms.text.items() if option.sms else ():
+                yield ("queues", name, "over_capacity", *path, "sms", "text", language), text

@@ -80,6 +80,12 @@ def _callbacks(site: Site) -> set[str]:
     return set(CALLBACK) if offered else set()
 
 
+def _deflected(site: Site) -> set[str]:
+    """What is said to callers who go on by SMS, where that is offered."""
+    asked = (q.over_capacity for q in site.queues.values() if q.over_capacity)
+    return {"deflected"} if any(o.sms for each in asked for o in each.options.values()) else set()
+
+
 def keys_not_named(text: str, language: str) -> list[str]:
     """Which of the keys 1 and 2 the consent message ``text`` does not name."""
     return [key for key in ("1", "2") if not names_key(text, language, key)]
@@ -159,8 +165,8 @@ def _needed(site: Site) -> set[str]:
     recording = set[str]().union(*recording_prompts(site).values())
     messages = {name for queue in site.queues.values() for name in queue.messages}
     asked = {q.over_capacity.prompt for q in site.queues.values() if q.over_capacity and q.over_capacity.keys}
-    said = own | in_flows | closed | leaving | recording | messages | asked | _callbacks(site)
-    return set(REQUIRED) | said | _waits(site)
+    said = own | in_flows | closed | leaving | recording | messages | asked
+    return set(REQUIRED) | said | _callbacks(site) | _deflected(site) | _waits(site)
 
 
 def _waits(site: Site) -> set[str]:

@@ -158,3 +158,29 @@ def test_no_such_country_is_found_in_a_queue_too(folder: Folder) -> None:
     )
     (problem,) = folder.check()
     assert "there is no country 'XX'" in problem.what
+
+
+SMS_OPTION = (
+    "        2: {sms: {text: {en: '{brand}: x', de: '{brand}: x', it: '{brand}: x', es: '{brand}: x'}}}\n"
+)
+
+
+def test_the_sms_option_has_a_text_in_every_language(folder: Folder) -> None:
+    folder.change("config/queues.yaml", "        2: {flow: message}\n", SMS_OPTION)
+    (problem,) = folder.check()
+    assert (problem.severity, "no text in language 'fr'" in problem.what) == (Severity.ERROR, True)
+
+
+def test_the_sms_option_names_the_brand(folder: Folder) -> None:
+    whole = SMS_OPTION.replace("}}}", ", fr: Bonjour}}}")
+    folder.change("config/queues.yaml", "        2: {flow: message}\n", whole)
+    problem = next(each for each in folder.check() if "over_capacity.keys.2" in each.what)
+    assert (problem.severity, "does not name the brand" in problem.what) == (Severity.WARNING, True)
+
+
+def test_nobody_is_sent_an_sms_unasked(folder: Folder) -> None:
+    whole = SMS_OPTION.replace("}}}", ", fr: '{brand}: x'}}}").replace("        2:", "      forced:")
+    keys = "      keys:\n        1: {wait: yes}\n        2: {flow: message}\n"
+    folder.change("config/queues.yaml", keys, whole)
+    (problem,) = folder.check()
+    assert (problem.severity, "who was not asked" in problem.what) == (Severity.ERROR, True)
