@@ -14,10 +14,11 @@ import structlog
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.contacts import Found
 from ivr_engine.domain.events import AgentConnected, Event
-from ivr_engine.errors import ExternalError, Refused
+from ivr_engine.errors import ExternalError
 from ivr_engine.messaging.contacts import MOST_CANDIDATES, at_connect, known_elsewhere, number_of, settle
 from ivr_engine.messaging.crm_lane import CrmPolicy
 from ivr_engine.messaging.crm_metrics import LOOKUPS
+from ivr_engine.messaging.crm_postings import call_and_ticket
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock, ContactDirectory, Store, Tx
 
@@ -57,6 +58,10 @@ class ContactLookup:
                 self._trouble.over()
             except ExternalError as error:
                 self._trouble.met(error, meaning="no contacts are looked up until it is back")
+                more = False
+            except Exception:
+                _log.exception("contacts.fault", remedy="report this trace")
+                await asyncio.sleep(self._policy.after_fault_s)
                 more = False
             await asyncio.sleep(0.0 if more else self._policy.poll_s)
 
@@ -101,8 +106,8 @@ class ContactLookup:
     def _settle(self, tx: Tx, call: Call, found: Sequence[Found] | None, new_ids: Sequence[str]) -> None:
         """Unless somebody was quicker."""
         now = self._clock.now()
-        ticket = tx.tickets.get(call.ticket_id or "")
-        if ticket.contact_id is not None or ticket.candidates:
+        _, ticket = call_and_ticket(tx, call.id)
+        if ticket is None or ticket.contact_id is not None or ticket.candidates:
             return
         if found:
             known = known_elsewhere(tx, call, found, self._directory.system, new_ids=new_ids, now=now)
@@ -133,13 +138,7 @@ def _to_ask(tx: Tx, page: Sequence[Event]) -> list[Call]:
     """The calls whose ticket is nobody's yet."""
     calls: list[Call] = []
     for event in page:
-        try:
-            call = tx.calls.get(event.call_id or "")
-            ticket = tx.tickets.get(call.ticket_id or "")
-        except Refused as refusal:
-            if not refusal.missing:
-                raise
-            continue
-        if ticket.contact_id is None and not ticket.candidates:
+        call, ticket = call_and_ticket(tx, event.call_id or "")
+        if call is not None and ticket is not None and ticket.contact_id is None and not ticket.candidates:
             calls.append(call)
     return calls

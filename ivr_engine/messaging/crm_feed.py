@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import structlog
 
@@ -53,9 +54,10 @@ class CrmFeed:
             now = self._crms()
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(each.run()) for each in self._parts(now)]
-                ended = False
+                forget_at, ended = self._clock.now() + timedelta(seconds=self._policy.forget_after_s), False
                 while self._crms() is now:
-                    ended = ended or await self._end_others(now)
+                    if not ended and self._clock.now() >= forget_at:
+                        ended = await self._end_others(now)
                     await asyncio.sleep(self._policy.poll_s)
                 for task in tasks:
                     task.cancel()

@@ -34,7 +34,9 @@ _CURSOR_BEHIND: Final = 10_000
 class CrmPolicy:
     """``tries``: then it is a dead letter. Seconds: ``retry_first_s`` doubles up to ``retry_most_s``. A CRM
     that failed ``troubles_until_down`` times in a row is down: one posting at a time tries, at intervals up
-    to ``probe_most_s``. ``lease_s``: how long an engine that vanished keeps the others from taking over."""
+    to ``probe_most_s``. ``lease_s``: how long an engine that vanished keeps the others from taking over.
+    ``forget_after_s``: a CRM that the site has not named for so long is told nothing of what was meanwhile:
+    engines may take a change one after another."""
 
     poll_s: float = 1.0
     tries: int = 40
@@ -43,6 +45,8 @@ class CrmPolicy:
     troubles_until_down: int = 3
     probe_most_s: float = 60.0
     lease_s: float = 90.0
+    after_fault_s: float = 30.0
+    forget_after_s: float = 600.0
     measure_s: float = 15.0
 
     def retry_s(self, attempts: int) -> float:
@@ -113,6 +117,11 @@ class Lane:
                 self._trouble.over()
             except ExternalError as error:
                 self._trouble.met(error, crm=self._crm.name, meaning="nothing is posted until it is back")
+                more = False
+            except Exception:
+                # One CRM's lane: the others go on.
+                _log.exception("crm.fault", crm=self._crm.name, remedy="report this trace")
+                await asyncio.sleep(self._policy.after_fault_s)
                 more = False
             await asyncio.sleep(0.0 if more else self._policy.poll_s)
 

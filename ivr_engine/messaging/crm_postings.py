@@ -42,7 +42,7 @@ def deliveries(tx: Tx, event: Event, adapter: str) -> Iterator[Delivery]:
 
 def posting(tx: Tx, delivery: Delivery) -> Posting | None:
     """``None`` when what it is about has been deleted, or was never the ticket's."""
-    call, ticket = _call_and_ticket(tx, delivery.call_id)
+    call, ticket = call_and_ticket(tx, delivery.call_id)
     if call is None or ticket is None:
         return None
     story = tx.events.of_call(call.id)
@@ -108,11 +108,14 @@ def _conversation(call: Call, ticket: Ticket) -> Conversation:
     )
 
 
-def _call_and_ticket(tx: Tx, call_id: str) -> tuple[Call | None, Ticket | None]:
+def call_and_ticket(tx: Tx, call_id: str) -> tuple[Call | None, Ticket | None]:
+    """What there still is of a call, not locked."""
+    call = tx.calls.look(call_id)
+    if call is None or call.ticket_id is None:
+        return call, None
     try:
-        call = tx.calls.get(call_id)
-        return call, tx.tickets.get(call.ticket_id) if call.ticket_id is not None else None
+        return call, tx.tickets.get(call.ticket_id)
     except Refused as refusal:
         if not refusal.missing:
             raise
-        return None, None
+        return call, None

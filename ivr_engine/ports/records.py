@@ -26,6 +26,10 @@ class Calls(Protocol):
         """Locked until the transaction ends; ``Refused(missing)`` when there is none."""
         ...
 
+    def look(self, call_id: str) -> Call | None:
+        """As it is, not locked: for who only tells of it. ``None`` when there is none."""
+        ...
+
     def open_on(self, channel_id: str) -> Call | None:
         """The open call on that channel."""
         ...

@@ -37,7 +37,8 @@ _ALL: Final = select(*(column for column in _c if column.name not in _DERIVED))
 
 _INSERT: Final = calls.insert()
 _UPDATE: Final = calls.update().where(_c.id == bindparam("key"))
-_GET: Final = _ALL.where(_c.id == bindparam("key")).with_for_update()
+_LOOK: Final = _ALL.where(_c.id == bindparam("key"))
+_GET: Final = _LOOK.with_for_update()
 _KNEW: Final = select(_c.id).where(_c.channel_id == bindparam("channel")).limit(1)
 _TO_CALL_BACK: Final = (
     _ALL.where(_c.calls_back == bindparam("number"), _c.queue == bindparam("queue"))
@@ -102,6 +103,10 @@ class CallTable:
         if row is None:
             raise Refused(f"no call {call_id}", missing=True)
         return self._remembered(_call(row))
+
+    def look(self, call_id: str) -> Call | None:
+        row = self._db.row(_LOOK, {"key": call_id})
+        return None if row is None else _call(row)
 
     def open_on(self, channel_id: str) -> Call | None:
         row = self._db.row(_ON_CHANNEL, {"channel": channel_id}, lock=True)

@@ -14,7 +14,7 @@ from ivr_engine.domain.contacts import Contact
 from ivr_engine.domain.crm import Backlog, Delivery, Kind
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Store, Tx
-from tests.contract.store_examples import KINDS, NOW, requested, ticket
+from tests.contract.store_examples import KINDS, NOW, call, requested, ticket
 
 ONE, TWO = "+4915112345678", "+4915187654321"
 
@@ -114,12 +114,12 @@ async def test_a_ticket_knows_whose_it_may_be_and_then_whose_it_is(store: Store)
 # ── deliveries ───────────────────────────────────────────────────────────────────────────────────
 
 
-def delivery(id: str, call: str = "call-1", **fields: Any) -> Delivery:
+def delivery(id: str, of: str = "call-1", **fields: Any) -> Delivery:
     return replace(
         Delivery(
             id=id,
             adapter="hub",
-            call_id=call,
+            call_id=of,
             event_id=7,
             kind=Kind.MESSAGE,
             subject="m1",
@@ -202,3 +202,10 @@ async def test_a_lease_is_one_engines_until_it_runs_out_or_is_given_back(store: 
     assert not await store.run(take("ivr-1", 92)), "what is another's is not given back"
     await store.run(lambda tx: tx.leases.give_back("crm", "ivr-2"))
     assert await store.run(take("ivr-1", 92))
+
+
+async def test_a_call_can_be_looked_at_without_locking_it(store: Store) -> None:
+    one = call()
+    await store.run(lambda tx: tx.calls.add(one))
+    assert await store.run(lambda tx: tx.calls.look(one.id)) == one
+    assert await store.run(lambda tx: tx.calls.look("?")) is None

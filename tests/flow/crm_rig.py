@@ -25,7 +25,7 @@ from ivr_engine.sim.people import Caller, answers
 from tests.flow.centre import MOBILE, Centre, Engine, contact_centre
 
 SENDER = "+4930123456"
-QUICK = CrmPolicy(poll_s=0.2, retry_first_s=0.5)
+QUICK = CrmPolicy(poll_s=0.2, retry_first_s=0.5, forget_after_s=1.0)
 
 
 @dataclass
