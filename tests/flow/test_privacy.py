@@ -144,6 +144,7 @@ def tell(folder: Path, story: Story) -> None:
 def test_a_number_is_forgotten_and_the_proof_kept_under_a_pseudonym(tmp_path: Path) -> None:
     async def story(house: House) -> None:
         await house.fill(PHONE, OTHER)
+        await asyncio.sleep(1)
         said = Said(at=house.clock.now(), how=How.SMS, wording="STOP", actor="caller")
         await house.store.run(lambda tx: opt_outs.opt_out(tx, PHONE, said))
         keeper = house.keeper()
