@@ -11,7 +11,9 @@ from ivr_engine.asterisk.pbx import PbxWatch
 from ivr_engine.callflow.admission import Admission
 from ivr_engine.callflow.dialplan import DialplanCalls
 from ivr_engine.callflow.house import House
+from ivr_engine.errors import ExternalError
 from ivr_engine.observability.masking import hide
+from ivr_engine.web.health import Check
 
 
 class DialplanLane:
@@ -30,6 +32,17 @@ class DialplanLane:
         """``ConfigError`` when its port is taken."""
         if self._agi is not None:
             self._agi.check()
+
+    def checks(self) -> tuple[Check, ...]:
+        """What ``/health`` asks of it."""
+        if self._pbx is None:
+            return ()
+        why = "the PBX's manager interface does not answer: its calls end with their visits"
+        return (Check("pbx", self._told_of_ends, why, needed=False),)
+
+    async def _told_of_ends(self) -> None:
+        if self._pbx is not None and not self._pbx.connected:
+            raise ExternalError("not connected")
 
     def services(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """By name, as health shows them."""

@@ -49,6 +49,7 @@ class EngineHealth:
             sms_numbers_check(parts.store, lambda: parts.site),
             Check("configuration", self._site_is_right, self._why_not_in_force, needed=False),
             *((trunks_check(parts.trunks.trunks),) if parts.settings.trunks else ()),
+            *parts.dialplan.checks(),
         )
 
     async def _all_run(self) -> None:

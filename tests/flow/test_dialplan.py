@@ -404,6 +404,35 @@ async def test_the_caller_s_language(said: str, meant: str) -> None:
         assert (await on.lane.row()).language == meant
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    lines=st.lists(
+        st.one_of(
+            st.binary(max_size=60),
+            st.sampled_from([b"200 result=49 endpos=1", b"200 result=-1", b"HANGUP", b"511 no", b"520-what"]),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_answers_in_place_of_an_asterisk_the_visit_ends(lines: list[bytes]) -> None:
+    async def scenario() -> None:
+        async with stage() as on:
+            asterisk = caller()
+
+            def misbehave() -> None:
+                asterisk.mute = True
+                for line in lines:
+                    asterisk.say(line + b"\n")
+
+            asyncio.get_running_loop().call_later(2, misbehave)
+            async with asyncio.timeout(120):
+                await on.visit(asterisk)
+            await on.centre.until(lambda: _let_go(on.lane), "the call is let go of")
+            assert await on.sent() == ((await on.lane.row()).consent.status == "allowed")
+
+    clock.run(scenario(), limit_s=3600)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     keys=st.lists(st.tuples(st.sampled_from("0123456789*#"), st.floats(0.01, 14)), max_size=6),

@@ -263,6 +263,24 @@ async def test_another_script_is_told_that_there_is_none() -> None:
     assert asterisk.variables["IVR_WAIT_SMS_REASON"] == "no_such_script"
 
 
+async def test_an_engine_that_stops_lets_the_caller_go_on() -> None:
+    asterisk = FakeAgi()
+    began = asyncio.Event()
+
+    async def receive(visit: Visit) -> VisitOutcome:
+        began.set()
+        await visit.leg.gather([prompt(8)], window_s=8)
+        return DENIED
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        async with listening(receive) as server:
+            visit = group.create_task(asterisk.run(server.port))
+            await began.wait()
+            await asyncio.sleep(0.05)
+        await visit
+    assert asterisk.variables["IVR_WAIT_SMS_REASON"] == "engine_gone"
+
+
 async def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
