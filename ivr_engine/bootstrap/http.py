@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import structlog
+from starlette.types import ASGIApp
 
 from ivr_engine.bootstrap.adapters import api_token
 from ivr_engine.bootstrap.parts import Parts
 from ivr_engine.callflow.commands import CallCommands
 from ivr_engine.callflow.in_call_sms import InCallSmsCommands
+from ivr_engine.messaging.enclosures import Enclosures
 from ivr_engine.site import drawing
 from ivr_engine.web.app import create_app
 from ivr_engine.web.drain import drain_router
-from ivr_engine.web.file_links import FileFront
+from ivr_engine.web.erasures import erasures_router
+from ivr_engine.web.file_links import FileFront, message_file
 from ivr_engine.web.health import HealthBoard
 from ivr_engine.web.in_call import in_call_router
 from ivr_engine.web.in_call_sms import in_call_sms_router
@@ -29,7 +32,9 @@ async def serve_http(parts: Parts, board: HealthBoard) -> None:
     """Until cancelled."""
     settings = parts.settings
     front = FileFront(create_app(_web_services(parts, board)), parts.crms.links, parts.store, settings.media)
-    app = WebhookFront(front, parts.texts.webhooks())
+    app: ASGIApp = WebhookFront(front, parts.texts.webhooks())
+    for links in parts.texts.links.values():
+        app = FileFront(app, links, parts.store, settings.media, message_file)
     await serve(app, settings.http_host, settings.http_port, listening=_say_where)
 
 
@@ -51,8 +56,12 @@ def _web_services(parts: Parts, board: HealthBoard) -> WebServices:
         more=(
             parts.texts.handset(),
             drain_router(parts.drain),
+            erasures_router(parts.privacy),
             in_call_router(CallCommands(parts.house)),
-            in_call_sms_router(InCallSmsCommands(parts.house)),
+            in_call_sms_router(
+                InCallSmsCommands(parts.house, lambda ticket, file: parts.crms.links.link(ticket, file)[0]),
+                Enclosures(parts.settings.media),
+            ),
             site_router(
                 lambda: parts.reloader.state, parts.reloader.reload, lambda flow: _picture(parts, flow)
             ),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.consent import NotOffered, OfferRules, why_not_written_to
 from ivr_engine.domain.events import InCallSmsSent, MessageQueued
 from ivr_engine.domain.in_call_sms import exchanged, had_session, in_words, own_text
-from ivr_engine.domain.messages import Message, Purpose, Urgency, outbound
+from ivr_engine.domain.messages import Media, Message, Purpose, Urgency, outbound
 from ivr_engine.domain.numbers import receiver
-from ivr_engine.domain.tickets import comment_from
+from ivr_engine.domain.tickets import comment_from, file_from
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Tx
 from ivr_engine.site.models import Site
@@ -33,7 +35,18 @@ class OwnText:
     text: str
 
 
-Content = FromPreset | OwnText
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A picture or video that is stored already, with words of the agent's own, or none."""
+
+    media: Media
+    text: str = ""
+
+
+Content = FromPreset | OwnText | Enclosure
+
+Link = Callable[[str, str], str]
+"""Ticket and file → the address at which the provider fetches it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +73,9 @@ class InCallSmsCommands:
     """``Refused``, with the reason, when the caller cannot be sent that now; ``Refused(missing)``: no such
     call or preset."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, link: Link | None = None) -> None:
         self._house = house
+        self._link = link
 
     async def send(
         self, call_id: str, content: Content, agent: str | None = None, key: str | None = None
@@ -84,8 +98,10 @@ class InCallSmsCommands:
             text, preset = _worded(self._house.site, call, content)
             message = _message(self._house, tx, call, text, Purpose.IN_CALL_SMS, message_id)
             message = replace(message, ticket_id=call.ticket_id)
-            tx.messages.add(message)
             now = self._house.clock.now()
+            if isinstance(content, Enclosure):
+                message = self._enclosing(tx, message, content.media, now)
+            tx.messages.add(message)
             tx.events.add(now, call.id, MessageQueued(message.id), InCallSmsSent(message.id, by, preset))
             if call.ticket_id is not None:
                 tx.tickets.comment(call.ticket_id, replace(comment_from(message), author=by))
@@ -94,6 +110,19 @@ class InCallSmsCommands:
         message = await self._house.store.run(write)
         self._house.message_queued()
         return message
+
+    def _enclosing(self, tx: Tx, message: Message, media: Media, now: datetime) -> Message:
+        """With the file, which is the ticket's as well: that is where the provider finds it."""
+        site, file = self._house.site, file_from(media, now)
+        if not site.in_call_sms.media:
+            raise Refused("pictures may not be sent: see 'in_call_sms.media'")
+        number = site.sms_numbers.get(message.sender)
+        if number is not None and "media" not in number.capabilities:
+            raise Refused(f"{message.sender} carries no pictures: see its 'capabilities'")
+        if self._link is None or file is None or message.ticket_id is None:
+            raise Refused("there is no place from which a provider could fetch the file")
+        tx.tickets.attach(message.ticket_id, file)
+        return replace(message, media=(replace(media, url=self._link(message.ticket_id, file.id)),))
 
     async def choice(self, call_id: str, language: str | None = None) -> Choice:
         """In ``language``; not given: the caller's."""
@@ -196,8 +225,10 @@ def _worded(site: Site, call: Call, content: Content) -> tuple[str, str | None]:
             known = ", ".join(sorted(settings.presets)) or "none"
             raise Refused(f"no preset {content.name!r}: the site has {known}", missing=True)
         return site.worded(preset.text, _language(site, call, content.language)), content.name
-    if settings.presets_only:
+    if settings.presets_only and content.text:
         raise Refused("only presets may be sent: see 'in_call_sms.presets_only'")
+    if isinstance(content, Enclosure) and not content.text:
+        return "", None
     return own_text(content.text), None
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
 
 from ivr_engine.cli.asking import API, AsJson, get, post
+from ivr_engine.errors import Refused
 
 app = typer.Typer(help="Texts between an agent and the caller: send one, list them, see what can be sent.")
 
@@ -32,14 +34,16 @@ def send(
     preset: Annotated[str | None, typer.Option(help="A preset's name")] = None,
     language: Annotated[str | None, typer.Option(help="Of the preset [the caller's]")] = None,
     text: Annotated[str | None, typer.Option(help="Words of one's own, up to 918 characters")] = None,
+    picture: Annotated[Path | None, typer.Option(help="A picture or video, with or without a text")] = None,
     agent: Annotated[str | None, typer.Option(help="Who writes [the agent of the call]")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send a text to the caller, while an agent talks to them."""
+    """Send a text or a picture to the caller, while an agent talks to them."""
     from ivr_engine.cli import show
 
     given = {"preset": preset, "language": language, "text": text, "agent": agent}
-    message = post(_of(call_id), {name: value for name, value in given.items() if value is not None})
+    what = {name: value for name, value in given.items() if value is not None}
+    message = post(_of(call_id), what) if picture is None else _sent(call_id, picture, what)
     if as_json:
         show.as_json(message)
     else:
@@ -91,6 +95,19 @@ def measure(text: str, as_json: AsJson = False) -> None:
     costly = ", ".join(f"{one['character']} ({one['code']}, {one['effect']})" for one in measured["costly"])
     names = ("characters", "characters_left", "segments", "units", "units_left", "encoding")
     show.facts({**measured, "costly": costly}, {name: name.replace("_", " ") for name in (*names, "costly")})
+
+
+def _sent(call_id: str, picture: Path, fields: dict[str, str]) -> dict[str, Any]:
+    from ivr_engine.cli.client import Api
+
+    if "preset" in fields:
+        raise Refused("a preset is sent as it is: give --text with --picture, or nothing")
+    try:
+        content = picture.read_bytes()
+    except OSError as error:
+        raise Refused(f"{picture} cannot be read: {error.strerror}") from error
+    with Api.here() as api:
+        return api.send(f"{_of(call_id)}/file", fields, [(picture.name, content, "application/octet-stream")])
 
 
 def _of(call_id: str) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -89,28 +90,48 @@ class Ledger:
         self._db.close()
 
     def accept(
-        self, *, sender: str, recipient: str, text: str, reference: str | None, status_url: str | None
+        self,
+        *,
+        sender: str,
+        recipient: str,
+        text: str,
+        reference: str | None,
+        status_url: str | None,
+        media: Sequence[tuple[str, bytes]] = (),
     ) -> Entry:
-        """An outbound message: from here on it is the provider's."""
+        """An outbound message: from here on it is the provider's. ``media``: (type, content) pairs."""
         entry_id = f"SM{secrets.token_hex(16)}"
-        self._insert(entry_id, "outbound", sender, recipient, text, "queued", reference, status_url)
+        if not media:
+            self._insert(entry_id, "outbound", sender, recipient, text, "queued", reference, status_url)
+            return self.get(entry_id)
+        with self._whole():
+            self._insert(entry_id, "outbound", sender, recipient, text, "queued", reference, status_url)
+            self._enclose(entry_id, media)
         return self.get(entry_id)
 
     def receive(self, *, sender: str, recipient: str, text: str, media: Sequence[tuple[str, bytes]]) -> Entry:
         """A text from a phone; ``media``: (content type, content) pairs."""
         entry_id = f"SM{secrets.token_hex(16)}"
+        with self._whole():
+            self._insert(entry_id, "inbound", sender, recipient, text, "received", None, None)
+            self._enclose(entry_id, media)
+        return self.get(entry_id)
+
+    @contextmanager
+    def _whole(self) -> Generator[None]:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._insert(entry_id, "inbound", sender, recipient, text, "received", None, None)
-            self._db.executemany(
-                "INSERT INTO media (id, message_id, content_type, content) VALUES (?, ?, ?, ?)",
-                [(f"ME{secrets.token_hex(16)}", entry_id, kind, content) for kind, content in media],
-            )
+            yield
         except BaseException:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
-        return self.get(entry_id)
+
+    def _enclose(self, entry_id: str, media: Sequence[tuple[str, bytes]]) -> None:
+        self._db.executemany(
+            "INSERT INTO media (id, message_id, content_type, content) VALUES (?, ?, ?, ?)",
+            [(f"ME{secrets.token_hex(16)}", entry_id, kind, content) for kind, content in media],
+        )
 
     def set_status(self, entry_id: str, status: str, error_code: str | None) -> None:
         self._db.execute(
@@ -186,10 +207,8 @@ class Ledger:
         )
 
     def _entry(self, row: sqlite3.Row) -> Entry:
-        media: tuple[tuple[str, str], ...] = ()
-        if row["direction"] == "inbound":
-            found = self._db.execute(
-                "SELECT id, content_type FROM media WHERE message_id = ? ORDER BY rowid", (row["id"],)
-            ).fetchall()
-            media = tuple((str(m["id"]), str(m["content_type"])) for m in found)
+        found = self._db.execute(
+            "SELECT id, content_type FROM media WHERE message_id = ? ORDER BY rowid", (row["id"],)
+        ).fetchall()
+        media = tuple((str(m["id"]), str(m["content_type"])) for m in found)
         return Entry(**dict(row), media=media)

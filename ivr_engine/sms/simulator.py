@@ -141,6 +141,7 @@ class Simulator:
             "text": message.text,
             "status_callback": status_url,
             "reference": message.id,
+            "media": " ".join(media.url for media in message.media),
         }
         try:
             async with self._session.post(

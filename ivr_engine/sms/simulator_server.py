@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 import msgspec
 import structlog
 from aiohttp import web
@@ -47,6 +48,8 @@ LEDGER_FILE: Final = "simulator.sqlite3"
 MAX_TEXT: Final = 1600
 """Characters, as at Twilio."""
 MAX_MEDIA: Final = 10
+FETCH_S: Final = 10.0
+"""For a file that the engine sends along."""
 MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes that a handset's answer may have with its pictures."""
 _NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}")
@@ -207,20 +210,25 @@ class _Provider:
             raise Problem(400, "21211", "'to' is not a valid phone number")
         if not _SENDER.fullmatch(fields.get("from", "")):
             raise Problem(400, "21212", "'from' is not a valid sender")
-        if not 1 <= len(fields.get("text", "")) <= MAX_TEXT:
+        media = fields.get("media", "").split()
+        if not (media or fields.get("text")) or len(fields.get("text", "")) > MAX_TEXT:
             raise Problem(400, "21617", f"'text' must have 1 to {MAX_TEXT} characters")
+        if len(media) > MAX_MEDIA or not all(map(self._may_call, media)):
+            raise Problem(400, "21620", "'media' must lead to the engine or the loopback")
         status_url = fields.get("status_callback")
         if status_url is not None and not self._may_call(status_url):
             raise Problem(400, "21609", "'status_callback' must lead to the engine or the loopback")
 
     async def _accept(self, fields: Mapping[str, str], *, early: bool) -> Entry:
+        media = [await self._fetched(url) for url in fields.get("media", "").split()]
         entry = await self._ledger.run(
             lambda ledger: ledger.accept(
                 sender=fields["from"],
                 recipient=fields["to"],
-                text=fields["text"],
+                text=fields.get("text", ""),
                 reference=fields.get("reference"),
                 status_url=fields.get("status_callback"),
+                media=media,
             )
         )
         if early:
@@ -228,6 +236,20 @@ class _Provider:
         else:
             self._courier.deliver(entry, self._faults.take("callbacks"))
         return entry
+
+    async def _fetched(self, url: str) -> tuple[str, bytes]:
+        """Content type and content, as a provider gets what is to be sent along."""
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=FETCH_S)) as http,
+                http.get(url, allow_redirects=False) as answer,
+            ):
+                content = await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Problem(400, "21620", "'media' could not be fetched") from error
+        if answer.status != 200:
+            raise Problem(400, "21620", f"'media' could not be fetched: {answer.status}")
+        return answer.content_type, content
 
     def _may_call(self, url: str) -> bool:
         """Callbacks go to the engine this provider is configured for, or stay on this machine."""
@@ -323,7 +345,7 @@ class _Provider:
     async def _read(self, request: web.Request) -> web.Response:
         wanted = Wanted(recipient=request.match_info["number"], direction="outbound", limit=1000)
         entries = await self._ledger.run(lambda ledger: ledger.find(wanted))
-        return json_answer({"messages": [shown(e) for e in entries]})
+        return json_answer({"messages": [self._listed(e) for e in entries]})
 
     async def _answer(self, request: web.Request) -> web.Response:
         number = request.match_info["number"]

@@ -48,6 +48,13 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
+class HandsetMedia(BaseModel):
+    """A picture or video; ``url`` is the simulator's and wants its credentials."""
+
+    url: str
+    content_type: str
+
+
 class HandsetMessage(BaseModel):
     """A text as it arrived at the phone."""
 
@@ -59,6 +66,7 @@ class HandsetMessage(BaseModel):
     text: str
     status: str
     created_at: float = Field(description="Seconds since 1970, UTC")
+    media: list[HandsetMedia] = Field(default_factory=list[HandsetMedia])
 
 
 class HandsetMessages(BaseModel):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Protocol
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, File, Form, Query, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ivr_engine.callflow.in_call_sms import Choice, Content, FromPreset, OwnText
-from ivr_engine.domain.messages import Message, printable
+from ivr_engine.callflow.in_call_sms import Choice, Content, Enclosure, FromPreset, OwnText
+from ivr_engine.domain.messages import Media, Message, printable
+from ivr_engine.errors import Refused
 from ivr_engine.web.errors import MISSING, NOT_NOW
 from ivr_engine.web.services import Services
 from ivr_engine.web.shapes import Items, MessageItem
@@ -65,7 +66,14 @@ class Written(BaseModel):
     text: Annotated[str, Field(max_length=MOST_MEASURED)]
 
 
-def in_call_sms_router(commands: InCallSms) -> APIRouter:
+class Enclosures(Protocol):
+    """Files that agents send. ``Refused`` for what may not be sent; ``OSError`` for a full disk."""
+
+    async def store(self, content: bytes) -> Media: ...
+    async def drop(self, media: Media) -> None: ...
+
+
+def in_call_sms_router(commands: InCallSms, enclosures: Enclosures) -> APIRouter:
     """The routes, below ``/calls`` and ``/sms``."""
     router = APIRouter()
 
@@ -106,6 +114,32 @@ def in_call_sms_router(commands: InCallSms) -> APIRouter:
         return MessageItem.of(
             await services.done(commands.send(call_id, what.content(), what.agent, what.key))
         )
+
+    @router.post(
+        "/calls/{call_id}/sms/file",
+        tags=["calls"],
+        summary="Send a picture or video to the caller",
+        responses=MISSING | NOT_NOW,
+    )
+    async def send_file(  # pyright: ignore[reportUnusedFunction]
+        services: Services,
+        call_id: str,
+        media: Annotated[UploadFile, File(description="jpg, png, gif, mp4 or 3gp, at most 5 MB")],
+        text: Annotated[str, Form(max_length=MOST_MEASURED)] = "",
+        agent: Annotated[str | None, Form(max_length=100)] = None,
+        key: Annotated[str | None, Form(max_length=100)] = None,
+    ) -> MessageItem:
+        """A multipart form, where the site allows it (``in_call_sms.media``). Pictures are written anew,
+        without place and time. It is on the ticket too."""
+        enclosed = await enclosures.store(await media.read())
+        try:
+            sent = await services.done(commands.send(call_id, Enclosure(enclosed, text), agent, key))
+        except Refused:  # after anything else the text may still be sent, and with it the file
+            await enclosures.drop(enclosed)
+            raise
+        if enclosed.id not in {one.id for one in sent.media}:
+            await enclosures.drop(enclosed)
+        return MessageItem.of(sent)
 
     @router.post("/sms/measure", tags=["messages"], summary="Characters and parts of a text")
     async def measure_text(written: Annotated[Written, Body()]) -> MeasureItem:  # pyright: ignore[reportUnusedFunction]

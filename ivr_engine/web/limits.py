@@ -6,6 +6,7 @@ Bodies are never unpacked (``Content-Encoding`` is not understood), so what is c
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -20,7 +21,7 @@ BODY_BYTES: Final = 256 * 1024
 UPLOAD_BYTES: Final = 24 * 1024 * 1024
 """The largest body where pictures are sent along: see ``UPLOADS``."""
 
-UPLOADS: Final = "/api/v1/handset/"
+UPLOADS: Final = re.compile(r"/api/v1/(handset/|calls/[^/]+/sms/file$)")
 
 BODY_ARRIVES_S: Final = 30.0
 """Seconds from the first byte of a body asked for to its last."""
@@ -39,7 +40,7 @@ class Limits:
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
             await answer(400, "bad_request", "the address has a zero byte")(scope, receive, send)
             return
-        most = UPLOAD_BYTES if scope["path"].startswith(UPLOADS) else BODY_BYTES
+        most = UPLOAD_BYTES if UPLOADS.match(scope["path"]) else BODY_BYTES
         headers = Headers(scope=scope)
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or int(length) > most:

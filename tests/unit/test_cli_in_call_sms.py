@@ -19,7 +19,7 @@ from ivr_engine.settings import from_environ
 from ivr_engine.web.app import create_app
 from tests.unit import web_rig
 from tests.unit.test_cli_commands import InLoop, run, words
-from tests.unit.test_web_in_call_sms import FakeSms, make
+from tests.unit.test_web_in_call_sms import FakeSms, make, png
 
 
 @pytest.fixture
@@ -46,7 +46,24 @@ def test_sending(sms: FakeSms) -> None:
     assert sms.asked == [(FromPreset("photo", "de"), None, None), (OwnText("Hello"), "anna", None)]
 
 
-@pytest.mark.parametrize("arguments", [["--text", "too late"], [], ["--preset", "a", "--text", "b"]])
+def test_sending_a_picture(sms: FakeSms, tmp_path: Path) -> None:
+    file = tmp_path / "photo.png"
+    file.write_bytes(png())
+    assert "purpose in_call_sms" in words(run("calls", "sms", "send", "c1", "--picture", str(file)))
+    [(enclosed, _, _)] = sms.asked
+    assert (enclosed.media.content_type, enclosed.text) == ("image/png", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--text", "too late"],
+        [],
+        ["--preset", "a", "--text", "b"],
+        ["--picture", "/nowhere.png"],
+        ["--preset", "a", "--picture", "/nowhere.png"],
+    ],
+)
 def test_what_is_refused_is_one_sentence(sms: FakeSms, arguments: list[str]) -> None:
     result = CliRunner().invoke(ivr_engine.cli.app, ["calls", "sms", "send", "c1", *arguments])
     assert result.exit_code == 1

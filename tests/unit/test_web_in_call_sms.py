@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from ivr_engine.callflow.in_call_sms import Choice, Content, FromPreset, OfferedPreset, OwnText
+from ivr_engine.callflow.in_call_sms import Choice, Content, Enclosure, FromPreset, OfferedPreset, OwnText
 from ivr_engine.domain.messages import Message, Purpose, outbound
 from ivr_engine.errors import Refused
+from ivr_engine.messaging.enclosures import MOST_BYTES, Enclosures
 from ivr_engine.web.app import create_app
 from ivr_engine.web.in_call_sms import in_call_sms_router
 from tests.unit import web_rig
@@ -43,7 +46,7 @@ class FakeSms:
         if content == OwnText("too late"):
             raise Refused("call c1 is ended: no agent talks to the caller")
         self.asked.append((content, agent, key))
-        return MESSAGE
+        return replace(MESSAGE, media=(content.media,)) if isinstance(content, Enclosure) else MESSAGE
 
     async def choice(self, call_id: str, language: str | None = None) -> Choice:
         preset = OfferedPreset(name="photo", label="A photo", text="Example: a photo\u2019s fine")
@@ -55,7 +58,7 @@ class FakeSms:
 
 def make(folder: Path) -> tuple[Rig, FakeSms]:
     rig, sms = web_rig.make(folder), FakeSms()
-    services = replace(rig.services, more=(in_call_sms_router(sms),))
+    services = replace(rig.services, more=(in_call_sms_router(sms, Enclosures(folder)),))
     return Rig(services, create_app(services), rig.store, rig.clock), sms
 
 
@@ -99,6 +102,45 @@ async def test_what_is_refused_says_why(tmp_path: Path) -> None:
     await rig.post("/api/v1/calls/none/sms", 404, {"text": "Hello"})
     async with rig.client(token=False) as client:
         assert (await client.post("/api/v1/calls/c1/sms", json={"text": "Hello"})).status_code == 401
+
+
+def png() -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(made, "PNG")
+    return made.getvalue()
+
+
+def stored(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def upload(rig: Rig, content: bytes, status: int, call: str = "c1", **fields: str) -> Any:
+    async with rig.client() as client:
+        path = f"/api/v1/calls/{call}/sms/file"
+        answer = await client.post(path, data=fields, files={"media": ("x.png", content, "image/png")})
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def test_a_picture_is_checked_stored_and_sent(tmp_path: Path) -> None:
+    rig, sms = make(tmp_path)
+    item = await upload(rig, png(), 200, text="Like this", agent="anna", key="k1")
+    [(enclosed, agent, key)] = sms.asked
+    assert (enclosed.text, agent, key) == ("Like this", "anna", "k1")
+    assert [(m["content_type"], m["status"]) for m in item["media"]] == [("image/png", "stored")]
+    assert [file.suffix for file in stored(tmp_path)] == [".png"]
+
+
+async def test_what_is_no_picture_or_cannot_be_sent_leaves_no_file(tmp_path: Path) -> None:
+    rig, sms = make(tmp_path)
+    refused = await upload(rig, b"<svg onload=alert(1)>", 409)
+    assert "not a jpg, png, gif, mp4 or 3gp file" in refused["error"]["message"]
+    too_large = b"\0\0\0\x18ftypmp42" + bytes(MOST_BYTES)
+    assert "too large" in (await upload(rig, too_large, 409))["error"]["message"]
+    await upload(rig, png(), 404, call="none")
+    await upload(rig, bytes(25 * 1024 * 1024), 413)
+    assert not sms.asked
+    assert not stored(tmp_path)
 
 
 async def test_what_can_be_sent(tmp_path: Path) -> None:
