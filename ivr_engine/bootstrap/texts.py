@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from fastapi import APIRouter
 
+from ivr_engine import keys
 from ivr_engine.bootstrap.adapters import sms_provider
+from ivr_engine.bootstrap.crms import LINKS_SECRET
 from ivr_engine.domain.messages import Message
 from ivr_engine.messaging import opt_outs
 from ivr_engine.messaging.abuse import abuse_veto
@@ -18,14 +21,17 @@ from ivr_engine.messaging.carriers import Carriers, Second
 from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaStorer
+from ivr_engine.messaging.media_links import with_links
 from ivr_engine.messaging.number_codes import NumberCodes
 from ivr_engine.messaging.outbox import Outbox
 from ivr_engine.messaging.own_numbers import OwnNumbers
 from ivr_engine.messaging.reconcile import Reconciliation
+from ivr_engine.observability.masking import hide
 from ivr_engine.ports import Clock, SmsProvider, Store
 from ivr_engine.settings import Settings
 from ivr_engine.site.models import Site
 from ivr_engine.sms.simulator import Simulator
+from ivr_engine.web.file_links import FileLinks
 from ivr_engine.web.handset import handset_router, no_handset_router
 from ivr_engine.web.webhooks import WebhookServices
 
@@ -51,12 +57,14 @@ class Texts:
         self.provider = sms_provider(settings, site, store)
         second = site().sending.second_provider
         self.second = second and sms_provider(settings, site, store, second.provider)
+        self.links = {provider.name: self._links_of(provider) for provider in self.providers}
         self.outbox = Outbox(
             store=store,
             carriers=Carriers(
                 self.provider,
                 Second(self.second, second.sender) if second and self.second else None,
                 public_url=settings.public_url,
+                dressed=with_links({name: links.link for name, links in self.links.items()}),
             ),
             clock=clock,
             rules=SendingRules(
@@ -123,6 +131,18 @@ class Texts:
         """It may have pictures, and it may have been answered."""
         self.media.wake()
         self.outbox.wake()
+
+    def _links_of(self, provider: SmsProvider) -> FileLinks:
+        """Below the provider's webhooks, so that whoever lets those through lets the links through."""
+        secret = keys.secret(self._settings.state, LINKS_SECRET)
+        hide(secret)
+        return FileLinks(
+            secret,
+            self._settings.public_url,
+            self._clock,
+            lambda: timedelta(hours=self._site().sending.media_links_last),
+            prefix=f"/webhooks/sms/{provider.name}/media/",
+        )
 
     def _rules(self, provider: SmsProvider) -> InboundRules:
         loop = asyncio.get_running_loop()

@@ -32,15 +32,6 @@ class SecondProvider(Settings):
     """The number it sends from, and answers come back to; not given: the same as the first."""
 
 
-class OutgoingMedia(Settings):
-    """Pictures and videos that go out with texts (jpg, png, gif, mp4, 3gp): at most 10 with one, 5 MB
-    together. The provider fetches them from `IVR_PUBLIC_URL`, by signed links."""
-
-    enabled: bool = False
-    link_hours: Annotated[float, Field(gt=0, le=168)] = 6.0
-    """How long a link is good. A text waits for its number's pace, so not only minutes."""
-
-
 class Sending(Settings):
     """What holds for every text that is sent. Rates are with the numbers (`sms_numbers`)."""
 
@@ -51,7 +42,9 @@ class Sending(Settings):
     time_zone: Annotated[str, Field(pattern=ZONE_PATTERN)] = "UTC"
     """Of numbers that do not tell theirs."""
     second_provider: SecondProvider | None = None
-    media: OutgoingMedia = OutgoingMedia()
+    media_links_last: Annotated[float, Field(gt=0, le=168)] = 4.0
+    """Hours, from when a text leaves. A picture that goes out with it (`in_call_sms.media`) is fetched by the
+    provider from `IVR_PUBLIC_URL`, by a signed link."""
 
     def quiet_hours(self) -> Hours:
         """What ``domain.quiet_hours`` asks; for a site that was found in order."""

@@ -67,7 +67,7 @@ class TwilioApi:
             await self._messages.create_async(
                 to=message.recipient,
                 from_=message.sender,
-                body=message.text,
+                body=message.text or unset,
                 status_callback=status_url,
                 media_url=[media.url for media in message.media] or unset,
             )

@@ -239,7 +239,7 @@ class FakeTwilio:
             direction="outbound-api",
             sender=str(form["From"]),
             recipient=str(form["To"]),
-            body=str(form["Body"]),
+            body=str(form.get("Body", "")),
             status="queued",
         )
         row.media_urls = [str(url) for url in form.getall("MediaUrl", [])]
@@ -355,7 +355,7 @@ def _problem(
 def _wrong(form: MultiDictProxy[str | bytearray | bytes | web.FileField]) -> web.StreamResponse | None:
     if len(str(form.get("To", ""))) < 8:
         return _problem(400, 21211, "Invalid 'To' Phone Number")
-    if not form.get("Body"):
+    if not form.get("Body") and not form.get("MediaUrl"):
         return _problem(400, 21602, "Message body is required.")
     return None
 
