@@ -19,6 +19,7 @@ from ivr_engine.cli import (
     handset,
     in_call,
     in_call_sms,
+    privacy,
     processes,
     report,
     say,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 processes.add_to(app)
 asking.add_to(app)
+privacy.add_to(app)
 staff.add_to(asking.agents_app, asking.queues_app)
 in_call.add_to(asking.calls_app)
 crm.add_to(app)

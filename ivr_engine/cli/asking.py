@@ -1,4 +1,4 @@
-"""Commands that ask the running engine: agents, queues, calls, messages, tickets, consents, health."""
+"""Commands that ask the running engine: agents, queues, calls, messages, tickets, health."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(messages_app, name="messages")
     app.add_typer(queues_app, name="queues")
     app.command()(tickets)
-    app.command()(consents)
     app.command()(health)
     app.command()(drain)
 
@@ -267,21 +266,6 @@ def tickets(caller: Number = None, limit: Limit = 50, as_json: AsJson = False) -
             ]
         }
     _listed(found, as_json, columns, "no such tickets")
-
-
-def consents(number: Number = None, limit: Limit = 50, as_json: AsJson = False) -> None:
-    """The consent ledger, newest first."""
-    columns = {
-        "at": "at",
-        "number": "number",
-        "outcome": "outcome",
-        "key": "key",
-        "queue": "queue",
-        "language": "language",
-        "wording": "wording",
-    }
-    found = get(f"{API}/consents", number=number, limit=limit)
-    _listed(found, as_json, columns, "no such consents")
 
 
 def health(as_json: AsJson = False) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -54,6 +55,15 @@ class Api:
     def get(self, path: str, **query: str | int | None) -> Json:
         return self._json("GET", path, params={k: v for k, v in query.items() if v is not None})
 
+    def stream(self, path: str, **query: str | None) -> Iterator[bytes]:
+        """A download, as it comes."""
+        params = {k: v for k, v in query.items() if v is not None}
+        with self._reached(), self._http.stream("GET", path, params=params) as answer:
+            if answer.status_code != 200:
+                answer.read()
+                raise self._refused(answer.status_code, self._said(answer))
+            yield from answer.iter_bytes()
+
     def post(self, path: str, body: Json | None = None) -> Json:
         return self._json("POST", path, body=body)
 
@@ -75,10 +85,19 @@ class Api:
         params: Mapping[str, str | int] | None = None,
         parts: Sequence[_Part] | None = None,
         body: Json | None = None,
-        fine: frozenset[int] = frozenset({200, 201}),
+        fine: frozenset[int] = frozenset({200, 201, 202}),
     ) -> Json:
-        try:
+        with self._reached():
             answer = self._http.request(method, path, params=params, files=parts, json=body)
+        said = self._said(answer)
+        if answer.status_code in fine:
+            return said
+        raise self._refused(answer.status_code, said)
+
+    @contextmanager
+    def _reached(self) -> Generator[None]:
+        try:
+            yield
         except httpx2.ConnectError:
             raise Unreachable(
                 f"no engine answers at {self._settings.local_url}: start it with 'ivr-engine run', "
@@ -88,15 +107,15 @@ class Api:
             raise Unreachable(f"the engine did not answer within {ANSWERS_S:.0f} s") from None
         except httpx2.HTTPError as error:
             raise Unreachable(f"the engine's answer was cut: {in_words(error)}") from None
+
+    def _said(self, answer: httpx2.Response) -> Json:
         try:
             said: Json = answer.json()
         except ValueError:
             raise Unreachable(
                 f"what answers at {self._settings.local_url} is not the engine: set IVR_HTTP_PORT"
             ) from None
-        if answer.status_code in fine:
-            return said
-        raise self._refused(answer.status_code, said)
+        return said
 
     def _refused(self, status: int, body: Json) -> Refused:
         sentence = str(body.get("error", {}).get("message", f"the engine answered {status}"))

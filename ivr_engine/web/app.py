@@ -22,6 +22,7 @@ from ivr_engine.web import (
     errors,
     health,
     messages,
+    opt_outs,
     queues,
     reports,
     tickets,
@@ -41,6 +42,8 @@ _TAGS: Final[list[dict[str, Any]]] = [
     {"name": "contacts", "description": "Who is known, and whose a ticket is"},
     {"name": "crm", "description": "Systems that are told about conversations"},
     {"name": "consents", "description": "The ledger of who agreed to what"},
+    {"name": "opt-outs", "description": "Who wants no texts"},
+    {"name": "erasures", "description": "Numbers that are to be forgotten"},
     {"name": "reports", "description": "What became of texts, by day, queue and language"},
     {"name": "trunks", "description": "Lines to the world, and whether they are up"},
     {"name": "handset", "description": "The caller's phone in the SMS simulator"},
@@ -72,7 +75,7 @@ def create_app(services: WebServices) -> FastAPI:
     described = [Depends(HTTPBearer(auto_error=False, description="The API token"))]
     for part in (calls, messages, tickets, contacts, crm, consents, agents, queues, alarms, reports):
         app.include_router(part.router, prefix=API, dependencies=described)
-    for router in services.more:
+    for router in (opt_outs.router, *services.more):
         app.include_router(router, prefix=API, dependencies=described, responses=errors.ERRORS)
     app.include_router(_monitoring, dependencies=described)
     app.include_router(health.router)

@@ -10,7 +10,7 @@ from ivr_engine.domain.consent import ConsentRecord
 
 
 class ConsentItem(BaseModel):
-    """A line of the consent ledger: what was heard, when, and what was pressed."""
+    """A line of the consent ledger: what was heard, when, and what was pressed; or how it was withdrawn."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -28,6 +28,8 @@ class ConsentItem(BaseModel):
                     "key": "1",
                     "outcome": "allowed",
                     "purpose": "wait_time_sms",
+                    "how": "call",
+                    "actor": None,
                 }
             ]
         }
@@ -38,12 +40,15 @@ class ConsentItem(BaseModel):
     number: str
     queue: str
     language: str
-    wording: str = Field(description="The exact text spoken")
+    wording: str = Field(description="The exact text spoken; of a withdrawal, what was written or noted")
     wording_version: str = Field(description="A hash of the wording")
     audio_hash: str = Field(description="A hash of the sound played")
     key: str | None = Field(description="What was pressed; null for silence")
-    outcome: str = Field(description="allowed, denied or no_response")
+    outcome: str = Field(description="allowed, denied, no_response or withdrawn")
     purpose: str = Field(description="What was asked: wait_time_sms or recording")
+
+    how: str = Field(description="call; of a withdrawal sms, staff, api or provider")
+    actor: str | None = Field(description="Who withdrew it: caller, an agent, api or a provider")
 
     @classmethod
     def of(cls, record: ConsentRecord) -> ConsentItem:
