@@ -14,7 +14,6 @@ from ivr_engine.site import drawing
 from ivr_engine.web.app import create_app
 from ivr_engine.web.drain import drain_router
 from ivr_engine.web.erasures import erasures_router
-from ivr_engine.web.erasures import erasures_router
 from ivr_engine.web.file_links import FileFront, message_file
 from ivr_engine.web.health import HealthBoard
 from ivr_engine.web.in_call import in_call_router
@@ -57,7 +56,6 @@ def _web_services(parts: Parts, board: HealthBoard) -> WebServices:
         more=(
             parts.texts.handset(),
             drain_router(parts.drain),
-            erasures_router(parts.privacy),
             erasures_router(parts.privacy),
             in_call_router(CallCommands(parts.house)),
             in_call_sms_router(
