@@ -4,7 +4,7 @@ wherever logged."""
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -40,18 +40,34 @@ def to_e164(raw: str, home_country: str) -> str | None:
     raw = raw.strip()
     if raw.lower() in _HIDDEN or len(raw) > 32:
         return None
-    number = _valid(raw, None if raw.startswith("+") else home_country)
-    return number and phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    number = _looked_up(raw, None if raw.startswith("+") else home_country)
+    return number and number.e164
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """What the numbering plans say of a valid number. ``kind``: a ``PhoneNumberType``."""
+
+    e164: str
+    country: str | None
+    kind: int
 
 
 @lru_cache(maxsize=2048)
-def _valid(raw: str, home_country: str | None = None) -> phonenumbers.PhoneNumber | None:
-    """Remembered, because a number is asked about at several moments of one call."""
+def _looked_up(raw: str, home_country: str | None) -> _Number | None:
+    """``None``: not valid. Remembered, because a number is asked about at several moments of one call."""
     try:
         number = phonenumbers.parse(raw, home_country)
     except phonenumbers.NumberParseException:
         return None
-    return number if phonenumbers.is_valid_number(number) else None
+    kind = phonenumbers.number_type(number)
+    if kind == PhoneNumberType.UNKNOWN:  # which is how ``phonenumbers`` tells that it is not valid
+        return None
+    return _Number(
+        e164=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
+        country=phonenumbers.region_code_for_number(number),
+        kind=kind,
+    )
 
 
 def shown_caller(raw: str, home_country: str) -> str | None:
@@ -78,8 +94,8 @@ _LANGUAGES: Final = {
 def language_of(number: str) -> str | None:
     """What most people speak in the country of an E.164 number, of the languages that texts are built in for;
     ``None`` for all other countries."""
-    parsed = _valid(number)
-    return _LANGUAGES.get(phonenumbers.region_code_for_number(parsed) or "") if parsed else None
+    known = _looked_up(number, None)
+    return _LANGUAGES.get(known.country or "") if known else None
 
 
 def is_country(code: str) -> bool:
@@ -91,22 +107,15 @@ def receiver(number: str | None, *, opted_out: bool = False) -> Receiver:
     """What the consent rules need to know of a ``shown_caller`` (``None``: hidden)."""
     if number is None:
         return Receiver(hidden=True, country=None, can_receive_sms=False)
-    known = _receiver(number)
-    return replace(known, opted_out=True) if opted_out and known.valid else known
-
-
-@lru_cache(maxsize=2048)
-def _receiver(number: str) -> Receiver:
-    """Remembered likewise: each round of announcements asks."""
-    parsed = _valid(number)
-    if parsed is None:
+    known = _looked_up(number, None)
+    if known is None:
         return Receiver(hidden=False, valid=False, country=None, can_receive_sms=False)
-    kind = phonenumbers.number_type(parsed)
     return Receiver(
         hidden=False,
-        country=phonenumbers.region_code_for_number(parsed),
-        can_receive_sms=kind not in _FIXED,
-        premium=kind in _PREMIUM,
+        country=known.country,
+        can_receive_sms=known.kind not in _FIXED,
+        premium=known.kind in _PREMIUM,
+        opted_out=opted_out,
         number=number,
     )
 
