@@ -296,7 +296,7 @@ class PostgresRunner:
 def _run(function: Function, statements: Statements, elsewhere: Elsewhere) -> Outcome:
     try:
         transaction = Transaction(statements)
-        value = function(transaction)
+        value = function(transaction.port)
         if statements.failure is not None:
             raise statements.failure
         statements.write_later()

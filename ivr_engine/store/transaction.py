@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
@@ -37,59 +37,58 @@ from ivr_engine.store.waits import WaitTable
 Function = Callable[[Tx], Any]
 
 
-class Transaction:
-    """``ports.Tx``, and for the store's own needs the statements underneath."""
+T = TypeVar("T")
 
-    __slots__ = (
-        "agents",
-        "callers",
-        "calls",
-        "consents",
-        "contacts",
-        "deliveries",
-        "engines",
-        "events",
-        "leases",
-        "messages",
-        "noted",
-        "opt_outs",
-        "paces",
-        "privacy",
-        "queues",
-        "recordings",
-        "sms_counts",
-        "sms_numbers",
-        "sms_reports",
-        "statements",
-        "tickets",
-        "voicemails",
-        "waits",
-    )
+
+class _Table(Generic[T]):
+    """One of a transaction's two dozen tables, made when it is asked for: most transactions use three."""
+
+    def __init__(self, make: Callable[[Transaction], T]) -> None:
+        self._make = make
+        self._name = ""
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, transaction: Transaction, _owner: type) -> T:
+        # From here on the attribute is found in the transaction itself.
+        made = transaction.__dict__[self._name] = self._make(transaction)
+        return made
+
+
+class Transaction:
+    """For the store's own needs the statements underneath; for everybody else ``ports.Tx``."""
+
+    calls = _Table(lambda tx: CallTable(tx.statements, tx.noted))
+    callers = _Table(lambda tx: CallerTable(tx.statements))
+    messages = _Table(lambda tx: MessageTable(tx.statements))
+    agents = _Table(lambda tx: AgentTable(tx.statements, tx.noted))
+    tickets = _Table(lambda tx: TicketTable(tx.statements))
+    consents = _Table(lambda tx: ConsentTable(tx.statements))
+    events = _Table(lambda tx: EventTable(tx.statements))
+    engines = _Table(lambda tx: EngineTable(tx.statements))
+    voicemails = _Table(lambda tx: VoicemailTable(tx.statements))
+    recordings = _Table(lambda tx: RecordingTable(tx.statements))
+    waits = _Table(lambda tx: WaitTable(tx.statements))
+    queues = _Table(lambda tx: QueueTable(tx.statements))
+    contacts = _Table(lambda tx: ContactTable(tx.statements))
+    deliveries = _Table(lambda tx: DeliveryTable(tx.statements))
+    leases = _Table(lambda tx: LeaseTable(tx.statements))
+    paces = _Table(lambda tx: PaceTable(tx.statements))
+    sms_counts = _Table(lambda tx: SmsCountTable(tx.statements))
+    sms_reports = _Table(lambda tx: SmsReportTable(tx.statements))
+    opt_outs = _Table(lambda tx: OptOutTable(tx.statements))
+    privacy = _Table(lambda tx: PrivacyTable(tx.statements))
+    sms_numbers = _Table(lambda tx: SmsNumberTable(tx.statements))
 
     def __init__(self, statements: Statements) -> None:
         self.statements = statements
-        self.noted = noted = Noted()
-        self.calls = CallTable(statements, noted)
-        self.callers = CallerTable(statements)
-        self.messages = MessageTable(statements)
-        self.agents = AgentTable(statements, noted)
-        self.tickets = TicketTable(statements)
-        self.consents = ConsentTable(statements)
-        self.events = EventTable(statements)
-        self.engines = EngineTable(statements)
-        self.voicemails = VoicemailTable(statements)
-        self.recordings = RecordingTable(statements)
-        self.waits = WaitTable(statements)
-        self.queues = QueueTable(statements)
-        self.contacts = ContactTable(statements)
-        self.deliveries = DeliveryTable(statements)
-        self.leases = LeaseTable(statements)
-        self.paces = PaceTable(statements)
-        self.sms_counts = SmsCountTable(statements)
-        self.sms_reports = SmsReportTable(statements)
-        self.opt_outs = OptOutTable(statements)
-        self.privacy = PrivacyTable(statements)
-        self.sms_numbers = SmsNumberTable(statements)
+        self.noted = Noted()
+
+    @property
+    def port(self) -> Tx:
+        """Itself: a protocol's properties are not known to be met by descriptors."""
+        return cast("Tx", self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +170,7 @@ class Runner:
         statements = Statements(connection, self._place, later=later)
         try:
             transaction = Transaction(statements)
-            value = function(transaction)
+            value = function(transaction.port)
             if statements.failure is not None:
                 raise statements.failure
         except BaseException as error:
