@@ -41,6 +41,8 @@ class House:
     lookup: Lookup
     estimates: Estimates
     held: InForce | None = None
+    steps: list[House] = field(default_factory=list["House"], compare=False)
+    """The house of ``for_a_step`` made last: the same for all calls until the configuration changes."""
     bells: Bells = field(default_factory=Bells)
     full_caps: FullCaps = field(default_factory=FullCaps)
 
@@ -55,7 +57,11 @@ class House:
     def for_a_step(self) -> House:
         """With the configuration in force now held fast, so that what a step reads fits together."""
         current = self.in_force.current
-        return self if self.held is current else replace(self, held=current)
+        if self.held is current:
+            return self
+        if not self.steps or self.steps[0].held is not current:
+            self.steps[:] = [replace(self, held=current)]
+        return self.steps[0]
 
     def prompt(self, call: Call, name: str) -> Prompt:
         """What is said under ``name`` to this caller: in their language, their queue's own if it has one."""
