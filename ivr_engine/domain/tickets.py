@@ -88,10 +88,20 @@ def ticket_for(call: Call, messages: Sequence[Message], *, id: str, now: datetim
     )
 
 
+def comment_id(message_id: str) -> str:
+    """Of the comment that a message is."""
+    return f"c-{message_id}"
+
+
+def file_id(media_id: str) -> str:
+    """Of the file that a picture, a video or a recording is."""
+    return f"f-{media_id}"
+
+
 def comment_from(message: Message) -> Comment:
     """A message as the ticket shows it."""
     return Comment(
-        id=f"c-{message.id}",
+        id=comment_id(message.id),
         at=message.created_at,
         author=author_of(message),
         text=words_of(message),
@@ -116,7 +126,7 @@ def file_from(media: Media, at: datetime) -> TicketFile | None:
     if media.status is not MediaStatus.STORED or media.file is None:
         return None
     return TicketFile(
-        id=f"f-{media.id}",
+        id=file_id(media.id),
         at=at,
         file=media.file,
         content_type=media.content_type,

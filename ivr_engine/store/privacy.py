@@ -16,6 +16,7 @@ from sqlalchemy import BindParameter, ColumnElement, Row, Select, Table, bindpar
 from ivr_engine.domain.messages import Media, MessageStatus
 from ivr_engine.domain.opt_outs import Erasure, ErasureState
 from ivr_engine.domain.recordings import RecordingStatus, file_name
+from ivr_engine.domain.tickets import comment_id, file_id
 from ivr_engine.errors import Refused
 from ivr_engine.ports.privacy import Portion
 from ivr_engine.store.connection import Statements
@@ -144,6 +145,7 @@ _CONTACTS: Final = select(contact_numbers.c.contact_id).where(contact_numbers.c.
 _OTHERS: Final = select(contact_numbers.c.contact_id).where(
     contact_numbers.c.contact_id.in_(_IDS), contact_numbers.c.number != _NUMBER
 )
+_NOBODYS: Final = tickets.update().where(tickets.c.contact_id.in_(_IDS)).values(contact_id=None)
 _OLD_CONSENTS: Final = select(consents.c.id).where(consents.c.at < _BEFORE).limit(_LIMIT)
 
 _ERASURE: Final = select(erasures).where(erasures.c.id == bindparam("key")).with_for_update()
@@ -243,13 +245,13 @@ class PrivacyTable:
 
     def drop_messages(self, ids: Sequence[str]) -> int:
         self.drop_media(ids)
-        self._gone(comments, "source_id", ids)
+        self._gone(comments, "id", [comment_id(one) for one in ids])
         return self._gone(messages, "id", ids)
 
     def drop_media(self, message_ids: Sequence[str]) -> int:
         rows = self._db.rows(_MEDIA_OF, {"ids": list(message_ids)}) if message_ids else ()
         media = [one.id for row in rows for one in _media(row.media)]
-        self._gone(files, "source_id", media)
+        self._gone(files, "id", [file_id(one) for one in media])
         if rows:
             without = messages.update().where(messages.c.id.in_(_IDS)).values(media=None, media_pending=False)
             self._db.write(without, {"ids": list(message_ids)})
@@ -285,7 +287,9 @@ class PrivacyTable:
             shared = {row.contact_id for row in self._db.rows(_OTHERS, {"ids": theirs, "number": number})}
             without = contact_numbers.delete().where(contact_numbers.c.number == _NUMBER)
             self._db.write(without, {"number": number})
-            gone += self._gone(contacts, "id", [one for one in theirs if one not in shared])
+            theirs = [one for one in theirs if one not in shared]
+            self._db.write(_NOBODYS, {"ids": theirs})
+            gone += self._gone(contacts, "id", theirs)
         return gone
 
     def rename(self, number: str) -> dict[str, int]:

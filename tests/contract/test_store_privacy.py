@@ -18,6 +18,7 @@ from ivr_engine.domain.events import CallStarted, ConsentGiven
 from ivr_engine.domain.messages import Direction, MediaStatus, MessageStatus
 from ivr_engine.domain.opt_outs import Erasure, ErasureState, How, OptOut, Said, pseudonyms
 from ivr_engine.domain.recordings import RecordingStatus, TalkRecording
+from ivr_engine.domain.tickets import comment_from, file_from
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Store, Tx
 from ivr_engine.store.transaction import Transaction
@@ -25,9 +26,7 @@ from tests.contract.store_examples import (
     KINDS,
     NOW,
     call,
-    comment,
     consent,
-    kept_file,
     media,
     message,
     requested,
@@ -244,8 +243,9 @@ def _belongings(tx: Tx) -> None:
         )
         tx.messages.add(inbound)
         tx.messages.add(message(id=f"out{n}", recipient=phone, status=MessageStatus.DELIVERED))
-        said = replace(comment(int(n), f"in{n}"), id=f"said{n}")
-        attached = replace(kept_file(int(n), f"p{n}"), file=f"p{n}.png", id=f"f{n}")
+        attached = file_from(photo, NOW)
+        assert attached is not None
+        said = comment_from(inbound)
         tx.tickets.add(ticket(id=f"t{n}", caller=phone, comments=(said,), files=(attached,)))
         tx.callers.keep_language(phone, "de", NOW)
         tx.recordings.add(

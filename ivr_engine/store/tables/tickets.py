@@ -59,3 +59,4 @@ files: Final = Table(
     Column("source_id", Name),
     UniqueConstraint("ticket_id", "source_id"),
 )
+Index(None, files.c.at)

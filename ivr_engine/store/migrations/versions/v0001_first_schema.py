@@ -384,6 +384,7 @@ def upgrade() -> None:
             ["ticket_id"], ["tickets.id"], name="fk_ticket_files_ticket_id", ondelete="CASCADE"
         ),
     )
+    op.create_index("ix_ticket_files_at", "ticket_files", ["at"])
 
     op.create_table(
         "contacts",
