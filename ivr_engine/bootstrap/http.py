@@ -58,10 +58,7 @@ def _web_services(parts: Parts, board: HealthBoard) -> WebServices:
             drain_router(parts.drain),
             erasures_router(parts.privacy),
             in_call_router(CallCommands(parts.house)),
-            in_call_sms_router(
-                InCallSmsCommands(parts.house, lambda ticket, file: parts.crms.links.link(ticket, file)[0]),
-                Enclosures(parts.settings.media),
-            ),
+            in_call_sms_router(InCallSmsCommands(parts.house), Enclosures(parts.settings.media)),
             site_router(
                 lambda: parts.reloader.state, parts.reloader.reload, lambda flow: _picture(parts, flow)
             ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -45,9 +44,6 @@ class Enclosure:
 
 Content = FromPreset | OwnText | Enclosure
 
-Link = Callable[[str, str], str]
-"""Ticket and file → the address at which the provider fetches it."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedPreset:
@@ -73,9 +69,8 @@ class InCallSmsCommands:
     """``Refused``, with the reason, when the caller cannot be sent that now; ``Refused(missing)``: no such
     call or preset."""
 
-    def __init__(self, house: House, link: Link | None = None) -> None:
+    def __init__(self, house: House) -> None:
         self._house = house
-        self._link = link
 
     async def send(
         self, call_id: str, content: Content, agent: str | None = None, key: str | None = None
@@ -112,17 +107,16 @@ class InCallSmsCommands:
         return message
 
     def _enclosing(self, tx: Tx, message: Message, media: Media, now: datetime) -> Message:
-        """With the file, which is the ticket's as well: that is where the provider finds it."""
+        """With the file, which is the ticket's as well. The outbox tells the provider where to fetch it."""
         site, file = self._house.site, file_from(media, now)
         if not site.in_call_sms.media:
             raise Refused("pictures may not be sent: see 'in_call_sms.media'")
         number = site.sms_numbers.get(message.sender)
         if number is not None and "media" not in number.capabilities:
             raise Refused(f"{message.sender} carries no pictures: see its 'capabilities'")
-        if self._link is None or file is None or message.ticket_id is None:
-            raise Refused("there is no place from which a provider could fetch the file")
-        tx.tickets.attach(message.ticket_id, file)
-        return replace(message, media=(replace(media, url=self._link(message.ticket_id, file.id)),))
+        if message.ticket_id is not None and file is not None:
+            tx.tickets.attach(message.ticket_id, file)
+        return replace(message, media=(media,))
 
     async def choice(self, call_id: str, language: str | None = None) -> Choice:
         """In ``language``; not given: the caller's."""

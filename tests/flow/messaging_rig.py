@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -19,6 +19,7 @@ from ivr_engine.messaging.carriers import Carriers
 from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.media import MediaPolicy, MediaStorer
+from ivr_engine.messaging.media_links import with_links
 from ivr_engine.messaging.outbox import Outbox, OutboxLimits
 from ivr_engine.messaging.reconcile import ReconcilePolicy, Reconciliation
 from ivr_engine.messaging.settling import SettlingPolicy
@@ -30,6 +31,7 @@ from ivr_engine.sms.simulator import Simulator, SimulatorAccount
 from ivr_engine.sms.simulator_server import Running, SimulatorSettings, running
 from ivr_engine.store import connect
 from ivr_engine.web import errors
+from ivr_engine.web.file_links import FileFront, FileLinks, message_file
 from ivr_engine.web.handset import handset_router
 from ivr_engine.web.server import serve
 from ivr_engine.web.webhooks import WebhookFront, WebhookServices
@@ -176,7 +178,12 @@ def _wired(url: str, store: Store, server: Running, provider: Simulator, folder:
         provider=provider,
         outbox=Outbox(
             store=store,
-            carriers=Carriers(provider, public_url=url, probe_first_s=0.05),
+            carriers=Carriers(
+                provider,
+                public_url=url,
+                dressed=with_links({"simulator": _links(url).link}),
+                probe_first_s=0.05,
+            ),
             clock=clock,
             rules=SendingRules(policy=HASTY),
             limits=OutboxLimits(poll_s=0.05),
@@ -206,7 +213,13 @@ async def _web(it: Rig) -> None:
     )
     app.include_router(handset_router(it.provider, lambda: "DE"), prefix="/api/v1")
     errors.install(app)
-    await serve(WebhookFront(app, services), "127.0.0.1", int(it.url.rpartition(":")[2]))
+    front = FileFront(WebhookFront(app, services), _links(it.url), it.store, it.folder, message_file)
+    await serve(front, "127.0.0.1", int(it.url.rpartition(":")[2]))
+
+
+def _links(url: str) -> FileLinks:
+    hour = timedelta(hours=1)
+    return FileLinks(SECRET, url, WallClock(), lambda: hour, prefix="/webhooks/sms/simulator/media/")
 
 
 async def _listening(url: str) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from fastapi import FastAPI
 from PIL import Image
 
 from ivr_engine.callflow.house import House
@@ -26,8 +23,6 @@ from ivr_engine.messaging.senders import sender_for
 from ivr_engine.ports import Prompts, Tx
 from ivr_engine.site.models import Site
 from ivr_engine.site.now import InForce, SiteNow
-from ivr_engine.web.file_links import FileFront, FileLinks
-from ivr_engine.web.server import serve
 from tests.flow.centre import site
 from tests.flow.messaging_rig import PHONE, SENDER, Rig, WallClock, rig
 
@@ -49,9 +44,9 @@ def house(it: Rig, settings: Site) -> House:
 
 
 @asynccontextmanager
-async def talking(folder: Path) -> AsyncGenerator[tuple[Rig, FileLinks]]:
-    """A call with an agent and a ticket, and the engine's links."""
-    async with rig(folder) as it, asyncio.TaskGroup() as group:
+async def talking(folder: Path) -> AsyncGenerator[Rig]:
+    """A call with an agent and a ticket."""
+    async with rig(folder) as it:
         call = replace(await it.call(), chapter=Chapter.TALKING, agent="anna", offer_id="o1", ticket_id="t1")
 
         def connect(tx: Tx) -> None:
@@ -59,25 +54,13 @@ async def talking(folder: Path) -> AsyncGenerator[tuple[Rig, FileLinks]]:
             tx.calls.save(replace(call, answered_at=call.started_at))
 
         await it.store.run(connect)
-        listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        links = FileLinks("secret", "http://127.0.0.1:1", WallClock(), lambda: timedelta(hours=1))
-        front = FileFront(FastAPI(), links, it.store, it.folder)
-        serving = group.create_task(
-            serve(front, "127.0.0.1", 0, listening=lambda _host, port: listening.set_result(port))
-        )
-        address = f"http://127.0.0.1:{await listening}"
-        yield it, FileLinks("secret", address, WallClock(), lambda: timedelta(hours=1))
-        serving.cancel()
-
-
-def commands(it: Rig, links: FileLinks, settings: Site) -> InCallSmsCommands:
-    return InCallSmsCommands(house(it, settings), lambda ticket, file: links.link(ticket, file)[0])
+        yield it
 
 
 async def test_a_picture_arrives_on_the_phone_and_is_on_the_ticket(tmp_path: Path) -> None:
-    async with talking(tmp_path) as (it, links):
+    async with talking(tmp_path) as it:
         media = await Enclosures(it.folder).store(picture())
-        sms = commands(it, links, site(in_call_sms=WITH_MEDIA, sms={"sender": SENDER}))
+        sms = InCallSmsCommands(house(it, site(in_call_sms=WITH_MEDIA, sms={"sender": SENDER})))
         await sms.send("c1", Enclosure(media))
         await it.until_status(MessageStatus.DELIVERED)
         [entry] = await it.provider.read(PHONE)
@@ -100,18 +83,18 @@ async def test_a_picture_arrives_on_the_phone_and_is_on_the_ticket(tmp_path: Pat
 async def test_a_picture_that_may_not_be_sent(
     tmp_path: Path, settings: dict[str, Any], text: str, why: str
 ) -> None:
-    async with talking(tmp_path) as (it, links):
+    async with talking(tmp_path) as it:
         media = await Enclosures(it.folder).store(picture())
-        sms = commands(it, links, site(in_call_sms=settings, sms={"sender": SENDER}))
+        sms = InCallSmsCommands(house(it, site(in_call_sms=settings, sms={"sender": SENDER})))
         with pytest.raises(Refused, match=why):
             await sms.send("c1", Enclosure(media, text))
         assert not (await it.store.run(lambda tx: tx.tickets.get("t1"))).files
 
 
 async def test_a_number_that_carries_no_pictures(tmp_path: Path) -> None:
-    async with talking(tmp_path) as (it, links):
+    async with talking(tmp_path) as it:
         media = await Enclosures(it.folder).store(picture())
         number = {"label": "Texts", "direction": "outbound", "capabilities": ["sms"]}
         settings = site(in_call_sms=WITH_MEDIA, sms={"sender": SENDER}, sms_numbers={SENDER: number})
         with pytest.raises(Refused, match="carries no pictures"):
-            await commands(it, links, settings).send("c1", Enclosure(media))
+            await InCallSmsCommands(house(it, settings)).send("c1", Enclosure(media))
