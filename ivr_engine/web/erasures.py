@@ -7,9 +7,8 @@ from typing import Annotated, Protocol
 from fastapi import APIRouter, Query
 
 from ivr_engine.domain.opt_outs import Erasure
-from ivr_engine.web.errors import ERRORS, MISSING
-from ivr_engine.web.numbers import asked_number
-from ivr_engine.web.opt_outs import who
+from ivr_engine.web.errors import ERRORS, MISSING, NOT_NOW
+from ivr_engine.web.opt_outs import meant, who
 from ivr_engine.web.services import Services
 from ivr_engine.web.shapes import Items
 from ivr_engine.web.shapes.privacy import ErasureItem, Forgetting
@@ -31,13 +30,13 @@ def erasures_router(erasures: Erasures) -> APIRouter:
         found = await services.read(lambda tx: tx.privacy.erasures(limit))
         return Items(items=[ErasureItem.of(one) for one in found])
 
-    @router.post("", summary="Forget a number", status_code=202, responses=MISSING)
+    @router.post("", summary="Forget a number", status_code=202, responses=MISSING | NOT_NOW)
     async def ask(services: Services, told: Forgetting) -> ErasureItem:
         """Messages, pictures, tickets, recordings and what is known of the caller are deleted in the
         background; calls stay to be counted, without the number; consents and opt-outs stay as proof, under a
         pseudonym. What is under way ends first."""
         actor = who(services, told.agent)
-        number = asked_number(told.number, services.site().country)
+        number = meant(services, told.number)
         return ErasureItem.of(await services.done(erasures.ask(number, actor)))
 
     @router.get("/{erasure_id}", summary="How far it is", responses=MISSING)

@@ -37,6 +37,14 @@ def who(services: WebServices, agent: str | None) -> str:
     return agent or API_CLIENT
 
 
+def meant(services: WebServices, written: str) -> str:
+    """``Refused`` for what is no phone number at all."""
+    number = asked_number(written, services.site().country)
+    if not number.removeprefix("+").isdigit():
+        raise Refused("that is no phone number")
+    return number
+
+
 @router.get("", summary="Opt-outs, newest first")
 async def list_opt_outs(
     services: Services,
@@ -97,7 +105,7 @@ async def _told(
     actor = who(services, told.agent)
     how = How.STAFF if told.agent is not None else How.API
     said = Said(at=services.clock.now(), how=how, wording=told.note, actor=actor)
-    number = asked_number(told.number, services.site().country)
+    number = meant(services, told.number)
     return await services.done(services.store.run(lambda tx: do(tx, number, said)))
 
 

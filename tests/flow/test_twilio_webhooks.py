@@ -56,6 +56,18 @@ async def test_blank_and_unknown_fields_are_signed_and_taken(tmp_path: Path) -> 
 
 
 @real_time
+@pytest.mark.parametrize(
+    ("told", "opted_out"), [("STOP", True), ("HELP", False), ("START", False), ("", False), ("X", False)]
+)
+async def test_what_twilio_took_a_text_for_is_mirrored(told: str, opted_out: bool, tmp_path: Path) -> None:
+    """``OptOutType`` is there where Advanced Opt-Out is on, in whatever language its words are."""
+    async with rig(tmp_path) as it:
+        assert await post(it, text(it, "nie wieder, bitteschön", OptOutType=told)) == 204
+        assert await it.store.run(lambda tx: tx.opt_outs.is_opted_out(PHONE)) is opted_out
+        assert len(await it.messages()) == 1
+
+
+@real_time
 async def test_the_same_webhook_again_changes_nothing(tmp_path: Path) -> None:
     async with rig(tmp_path) as it:
         fields = text(it)

@@ -89,6 +89,7 @@ async def test_staff_opt_somebody_out_and_in_again(rig: Rig) -> None:
         ({"number": CALLER, "agent": "nobody"}, 404),
         ({}, 422),
         ({"number": ""}, 422),
+        ({"number": "nobody"}, 409),
         ({"number": CALLER, "agnet": "anna"}, 422),
         ({"number": CALLER, "note": "x" * 1001}, 422),
     ],
