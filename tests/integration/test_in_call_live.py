@@ -115,7 +115,7 @@ async def test_hold_mute_an_attended_transfer_and_its_recordings(house: House, t
         assert [r["agent"] for r in made] == ["desk-1", "desk-1", "back-1"], made
 
 
-async def test_a_supervisor_listens(house: House, tmp_path: Path) -> None:
+async def test_a_supervisor_listens_whispers_and_joins(house: House, tmp_path: Path) -> None:
     async with staged(house, tmp_path, "7300", ["desk-1"]) as stage, stage.caller("led") as caller:
         async with (
             stage.phone("agent-answers", "desk-1") as anna,
@@ -127,6 +127,16 @@ async def test_a_supervisor_listens(house: House, tmp_path: Path) -> None:
             await ben.answers()
             await says(CALLER_VOICE, caller.ear, anna.ear, ben.ear)
             await says(AGENT_VOICE, anna.ear, caller.ear, ben.ear)
+            await do(stage, caller, "listen", agent="back-1", mode="whisper")
+            before = len(caller.ear.heard())
+            ben.ear.speaks(THIRD_VOICE)
+            await anna.ear.hears(MUSIC)  # a sound: mixed in by Asterisk it is no longer the same samples
+            ben.ear.hushes()
+            assert not {THIRD_VOICE, MUSIC} & set(caller.ear.heard()[before:]), caller.ear.story()
+            await says(CALLER_VOICE, caller.ear, anna.ear, ben.ear)
+            await do(stage, caller, "listen", agent="back-1", mode="barge")
+            await says(THIRD_VOICE, ben.ear, anna.ear, caller.ear)
+            await says(CALLER_VOICE, caller.ear, anna.ear, ben.ear)
             await caller.hangs_up()
             await anna.is_hung_up_on()
             await ben.is_hung_up_on()
