@@ -103,8 +103,10 @@ class Reconciliation:
         return newest[0].created_at if newest else None
 
     async def _take(self, listed: Sequence[InboundSms]) -> int:
+        rules = self._rules()  # here: the store's thread has no event loop
+
         def write(tx: Tx) -> list[Message]:
-            now, rules = self._clock.now(), self._rules()
+            now = self._clock.now()
             stored = (received(tx, sms, rules, now) for sms in listed)
             return [message for message in stored if message is not None]
 
