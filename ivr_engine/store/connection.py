@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Executable, Row
 
@@ -164,7 +164,8 @@ class Statements:
 def _nul_in(values: Values | Sequence[Values]) -> Refused | None:
     """SQLite would take the character, PostgreSQL would not: the same everywhere."""
     # The abstract Mapping would be asked at every statement, and is slow to say no.
-    for row in (values,) if isinstance(values, (dict, MappingProxyType)) else values:
+    is_one = isinstance(values, (dict, MappingProxyType))
+    for row in (cast("Values", values),) if is_one else cast("Sequence[Values]", values):
         for name, value in row.items():
             if type(value) is str and "\0" in value:
                 return Refused(f"the store refuses this text: a NUL character in {name}")
