@@ -97,7 +97,9 @@ class Outbox:
 
     async def resend(self, message_id: str) -> Message:
         """An admin's decision about an unknown or failed message; ``Refused`` in any other state."""
-        message = await self._decide(message_id, settling.resent)
+        message = await self._decide(
+            message_id, lambda before, now: settling.resent(before, now, self._policy)
+        )
         self.wake()
         return message
 

@@ -146,11 +146,12 @@ def after_report(
     return replace(moved, next_attempt_at=later)
 
 
-def resent(message: Message, now: datetime) -> Message:
-    """An admin decided that an unknown message is to be sent again."""
+def resent(message: Message, now: datetime, policy: SettlingPolicy) -> Message:
+    """An admin decided that an unknown message is to be sent again: its age counts from now."""
     _must_be_unknown(message)
     return replace(
         message,
+        valid_until=now + timedelta(seconds=policy.valid_s),
         status=MessageStatus.QUEUED,
         updated_at=now,
         next_attempt_at=now,

@@ -303,6 +303,20 @@ def test_an_admin_resends_or_drops_what_is_unknown_and_nothing_else() -> None:
     tell(story)
 
 
+def test_a_message_that_was_unknown_for_days_can_still_be_resent() -> None:
+    async def story(office: Office) -> None:
+        office.company.says = [HANGS]
+        await office.queue()
+        async with office.engine(limits=OutboxLimits(poll_s=60)) as outbox:
+            await office.until(UNKNOWN)
+            await asyncio.sleep(2 * 86_400)
+            await outbox.resend("m0")
+            await office.until(ACCEPTED)
+        assert office.company.taken("m0") == 1
+
+    tell(story)
+
+
 def test_callbacks_that_overtake_the_answer_reversed_and_ten_times() -> None:
     async def story(office: Office) -> None:
         async with office.engine(), asyncio.TaskGroup() as webhooks:
