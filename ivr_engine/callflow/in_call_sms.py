@@ -133,7 +133,7 @@ class InCallSmsCommands:
                     for name, preset in site.in_call_sms.presets.items()
                 ),
                 own_text=not site.in_call_sms.presets_only,
-                media=site.in_call_sms.media,
+                media=site.in_call_sms.media and not site.in_call_sms.presets_only,
             )
 
         return await self._house.store.run(read)
@@ -219,7 +219,7 @@ def _worded(site: Site, call: Call, content: Content) -> tuple[str, str | None]:
             known = ", ".join(sorted(settings.presets)) or "none"
             raise Refused(f"no preset {content.name!r}: the site has {known}", missing=True)
         return site.worded(preset.text, _language(site, call, content.language)), content.name
-    if settings.presets_only and content.text:
+    if settings.presets_only:
         raise Refused("only presets may be sent: see 'in_call_sms.presets_only'")
     if isinstance(content, Enclosure) and not content.text:
         return "", None

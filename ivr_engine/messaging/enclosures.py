@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ivr_engine.domain.messages import Media, MediaStatus
-from ivr_engine.errors import Refused
+from ivr_engine.errors import ExternalError, Refused
 from ivr_engine.messaging.pictures import NotKept, kept
 from ivr_engine.messaging.written import delete, keep
 
@@ -24,7 +24,7 @@ class Enclosures:
         self._decoding = asyncio.Lock()  # one picture at a time: each may need a hundred megabytes
 
     async def store(self, content: bytes) -> Media:
-        """``Refused`` for what may not be sent. ``OSError``: the disk is full."""
+        """``Refused`` for what may not be sent; ``ExternalError`` when the disk is full."""
         async with self._decoding:
             checked = await asyncio.to_thread(kept, content)
         if isinstance(checked, NotKept):
@@ -33,7 +33,10 @@ class Enclosures:
             raise Refused(f"the file is too large: at most {MOST_BYTES // 1024 // 1024} MB are carried")
         media_id = uuid.uuid4().hex
         name = f"{media_id}.{checked.extension}"
-        await keep(self._folder, name, checked.content)
+        try:
+            await keep(self._folder, name, checked.content)
+        except OSError as error:
+            raise ExternalError(f"the file could not be stored: {error.strerror}") from error
         return Media(
             id=media_id,
             url="",

@@ -35,7 +35,7 @@ class InCallSms(Settings):
     presets: dict[Name, Preset] = Field(default_factory=dict)
     """Texts that agents send as they are."""
     presets_only: bool = False
-    """Agents send no text of their own."""
+    """Agents send no text and no picture of their own."""
     media: bool = False
     """Agents may send pictures."""
     non_domestic: bool = False

@@ -67,7 +67,7 @@ class Written(BaseModel):
 
 
 class Enclosures(Protocol):
-    """Files that agents send. ``Refused`` for what may not be sent; ``OSError`` for a full disk."""
+    """Files that agents send. ``Refused`` for what may not be sent."""
 
     async def store(self, content: bytes) -> Media: ...
     async def drop(self, media: Media) -> None: ...

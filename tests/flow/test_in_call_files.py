@@ -76,7 +76,7 @@ async def test_a_picture_arrives_on_the_phone_and_is_on_the_ticket(tmp_path: Pat
     ("settings", "text", "why"),
     [
         ({}, "", "see 'in_call_sms.media'"),
-        (WITH_MEDIA | {"presets_only": True}, "Look", "only presets"),
+        (WITH_MEDIA | {"presets_only": True}, "", "only presets"),
         (WITH_MEDIA, "x" * 919, "919 characters"),
     ],
 )

@@ -14,6 +14,7 @@ from PIL import Image
 from ivr_engine.callflow.in_call_sms import Choice, Content, Enclosure, FromPreset, OfferedPreset, OwnText
 from ivr_engine.domain.messages import Message, Purpose, outbound
 from ivr_engine.errors import Refused
+from ivr_engine.messaging import enclosures
 from ivr_engine.messaging.enclosures import MOST_BYTES, Enclosures
 from ivr_engine.web.app import create_app
 from ivr_engine.web.in_call_sms import in_call_sms_router
@@ -143,6 +144,19 @@ async def test_what_is_no_picture_or_cannot_be_sent_leaves_no_file(tmp_path: Pat
     assert not stored(tmp_path)
 
 
+async def test_a_full_disk_is_said_and_nothing_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(enclosures, "keep", full)
+    rig, sms = make(tmp_path)
+    said = await upload(rig, png(), 503)
+    assert "No space left" in said["error"]["message"]
+    assert not sms.asked
+
+
 async def test_what_can_be_sent(tmp_path: Path) -> None:
     rig, _ = make(tmp_path)
     choice = (await rig.get("/api/v1/calls/c1/sms/choice")).json()
@@ -218,3 +232,4 @@ async def test_each_shape_has_an_example(tmp_path: Path) -> None:
     schemas = (await rig.get("/openapi.json")).json()["components"]["schemas"]
     for name in ("WhatToSend", "Written", "MeasureItem", "ChoiceItem"):
         assert schemas[name]["examples"], name
+    assert "/calls/{call_id}/sms/file" in (await rig.get("/docs")).text
