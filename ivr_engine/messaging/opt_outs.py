@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -45,7 +46,8 @@ WORDING: Final = 1000
 """Characters kept of what was said."""
 _HELP_AGAIN: Final = timedelta(minutes=10)
 """A number is answered HELP once in this time: two machines may be talking to each other."""
-_WAIT_TIME_SMS: Final = "wait_time_sms"
+_ASKED_FOR: Final = (Purpose.WAIT_TIME_SMS, Purpose.DEFLECTION)
+"""What callers consent to by a key, as the ledger names it."""
 _PURPOSES: Final = {
     Answer.CONFIRMATION: Purpose.OPT_OUT_CONFIRMATION,
     Answer.HELP: Purpose.HELP_ANSWER,
@@ -139,28 +141,29 @@ def call_off(tx: Tx, text: Message, site: Site, now: datetime) -> list[str]:
 
 
 def _withdraw(tx: Tx, number: str, said: Said, call_id: str | None) -> None:
-    given = tx.consents.given(number, _WAIT_TIME_SMS)
-    if given is None:
-        return
+    for purpose in _ASKED_FOR:
+        given = tx.consents.given(number, purpose)
+        if given is not None:
+            record = _withdrawal(given, said)
+            tx.consents.add(record)
+            told = ConsentWithdrawn(record.id, said.how, said.actor)
+            tx.events.add(said.at, call_id or given.call_id, told)
+
+
+def _withdrawal(given: ConsentRecord, said: Said) -> ConsentRecord:
     wording = said.wording[:WORDING]
-    record = ConsentRecord(
+    return replace(
+        given,
         id=uuid.uuid4().hex,
         at=said.at,
-        call_id=given.call_id,
-        number=number,
-        queue=given.queue,
-        language=given.language,
         wording=wording,
         wording_version=hashlib.sha256(wording.encode()).hexdigest()[:16],
         audio_hash="",
         key=None,
         outcome=Withdrawal.WITHDRAWN,
-        purpose=given.purpose,
         how=said.how.value,
         actor=said.actor,
     )
-    tx.consents.add(record)
-    tx.events.add(said.at, call_id or given.call_id, ConsentWithdrawn(record.id, said.how, said.actor))
 
 
 def _cut(said: Said) -> Said:
