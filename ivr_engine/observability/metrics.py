@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -37,7 +38,10 @@ from ivr_engine.domain.events import (
     OfferMissed,
     OverCapacity,
     OverCapacityChosen,
+    SmsCapReached,
+    SmsWithheld,
 )
+from ivr_engine.domain.sms_reports import STEPS, Funnel, Place
 from ivr_engine.domain.wait_watch import Accuracy, Of, QueueReport
 from ivr_engine.errors import ExternalError
 from ivr_engine.ports import Changes, Clock, Store, Tx
@@ -49,6 +53,9 @@ STORE_ANSWERS_S: Final = 5.0
 
 LAG_EVERY_S: Final = 0.5
 """Seconds between two looks at the event loop's lag."""
+
+FUNNEL_EVERY: Final = timedelta(minutes=1)
+"""Between two looks at what became of the day's offers: it takes a moment of the store's time."""
 
 _PAGE: Final = 1000
 _LATENCY: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -88,6 +95,18 @@ class Metrics:
         )
         self.not_offered = Counter(
             "ivr_wait_time_sms_not_offered", "Rounds without the question", ["reason"], registry=r
+        )
+        self.withheld = Counter(
+            "ivr_sms_withheld", "Texts that callers asked for, and did not get", ["reason"], registry=r
+        )
+        self.caps_reached = Counter(
+            "ivr_sms_caps_reached", "Caps on such texts that were reached", ["cap"], registry=r
+        )
+        self.funnel = Gauge(
+            "ivr_wait_time_sms_today",
+            "Callers of this day (UTC), by what became of the offer of an SMS",
+            ["queue", "language", "step"],
+            registry=r,
         )
         self.messages = Counter("ivr_messages", "Messages that reached a status", ["status"], registry=r)
         self.open = Gauge("ivr_calls_open", "Calls now, by state", ["state"], registry=r)
@@ -160,6 +179,10 @@ class Metrics:
                 self.consent.labels(outcome).inc()
             case ConsentNotOffered(reason=reason):
                 self.not_offered.labels(reason).inc()
+            case SmsWithheld(reason=reason):
+                self.withheld.labels(reason).inc()
+            case SmsCapReached(cap=cap):
+                self.caps_reached.labels(cap).inc()
             case MessageQueued():
                 self.messages.labels("queued").inc()
             case MessageReceived():
@@ -261,6 +284,7 @@ class MetricsPage:
         self._store = store
         self._clock = clock
         self._seen: int | None = None
+        self._funnel_at: datetime | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def begin(self) -> None:
@@ -291,6 +315,17 @@ class MetricsPage:
                 break
         calls, states = await self._store.run(_now)
         self._set_gauges(calls, states)
+        now = self._clock.now()
+        if self._funnel_at is None or not timedelta() <= now - self._funnel_at < FUNNEL_EVERY:
+            self._funnel_at = now
+            self._set_funnel(await self._store.run(lambda tx: _today(tx, now)))
+
+    def _set_funnel(self, today: dict[Place, Funnel]) -> None:
+        gauge = self._metrics.funnel
+        gauge.clear()
+        for (queue, language), counts in today.items():
+            for step in STEPS:
+                gauge.labels(queue, language, step).set(getattr(counts, step))
 
     def _set_gauges(self, calls: list[Call], states: Tally[str]) -> None:
         m, now = self._metrics, self._clock.now()
@@ -318,6 +353,11 @@ def _after(event_id: int) -> Callable[[Tx], list[Event]]:
 
 def _now(tx: Tx) -> tuple[list[Call], Tally[str]]:
     return tx.calls.open(), Tally[str](agent.state for agent in tx.agents.all())
+
+
+def _today(tx: Tx, now: datetime) -> dict[Place, Funnel]:
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return tx.sms_reports.funnel(midnight, midnight + timedelta(days=1))
 
 
 class TimedStore:

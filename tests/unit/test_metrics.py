@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from prometheus_client import generate_latest
@@ -14,10 +15,13 @@ from ivr_engine.domain.calls import Chapter
 from ivr_engine.domain.events import (
     CallFinished,
     CallStarted,
+    ConsentAsked,
     ConsentGiven,
     MessageStatusChanged,
     OverCapacity,
     OverCapacityChosen,
+    SmsCapReached,
+    SmsWithheld,
 )
 from ivr_engine.domain.wait_estimate import Estimate
 from ivr_engine.domain.wait_watch import Accuracy, Of, QueueReport, Told
@@ -92,6 +96,26 @@ async def test_the_funnel_and_the_ends_have_labels(store: Store) -> None:
     assert await sample(page, "ivr_wait_time_sms_consent_total", step="allowed") == 1
     assert await sample(page, "ivr_calls_ended_total", reason="caller_hung_up") == 1
     assert await sample(page, "ivr_messages_total", status="delivered") == 1
+
+
+async def test_what_became_of_todays_offers_is_looked_at_once_a_minute(store: Store) -> None:
+    clock = FixedClock()
+    page = MetricsPage(Metrics(), store, clock)
+
+    def asked(tx: Tx) -> None:
+        tx.events.add(START, "c1", ConsentAsked(1, "support", "en"), SmsWithheld("day_cap", "support", "en"))
+        tx.events.add(START, "c1", SmsCapReached("day", "", 5))
+
+    place = {"queue": "support", "language": "en"}
+    await page.begin()
+    assert await sample(page, "ivr_wait_time_sms_today", **place, step="offered") is None
+    await store.run(asked)
+    assert await sample(page, "ivr_wait_time_sms_today", **place, step="offered") is None
+    clock.at += timedelta(minutes=1)
+    assert await sample(page, "ivr_wait_time_sms_today", **place, step="offered") == 1
+    assert await sample(page, "ivr_wait_time_sms_today", **place, step="withheld") == 1
+    assert await sample(page, "ivr_sms_withheld_total", reason="day_cap") == 1
+    assert await sample(page, "ivr_sms_caps_reached_total", cap="day") == 1
 
 
 async def test_a_transaction_is_timed_also_when_it_fails(store: Store) -> None:
