@@ -12,6 +12,8 @@ import pytest
 from fastapi import FastAPI
 
 from ivr_engine.bootstrap import sms_provider
+from ivr_engine.bootstrap.adapters import UtcClock
+from ivr_engine.bootstrap.texts import Texts
 from ivr_engine.domain.messages import outbound
 from ivr_engine.errors import ConfigError
 from ivr_engine.observability.masking import HIDDEN, clean
@@ -19,6 +21,7 @@ from ivr_engine.ports import Accepted, NotListed, Store
 from ivr_engine.settings import from_environ
 from ivr_engine.site.loader import load
 from ivr_engine.site.models import Site
+from ivr_engine.site.sending import Sending
 from ivr_engine.site.sms_numbers import SmsNumber
 from ivr_engine.sms.simulator import Simulator
 from ivr_engine.sms.twilio import Twilio
@@ -116,3 +119,20 @@ async def test_without_the_simulator_the_handset_says_what_to_do(method: str) ->
     assert answer.status_code == 404
     assert "twilio" in answer.text
     assert "provider: simulator" in answer.text
+
+
+async def test_a_second_provider_has_its_webhooks_its_numbers_and_its_links(
+    store: Store, site: Site, tmp_path: Path
+) -> None:
+    second = Sending.model_validate({"second_provider": {"provider": "twilio", "sender": "+4930999999"}})
+    both = site.model_copy(update={"sending": second})
+    texts = Texts(
+        from_environ({**TWILIO, "IVR_STATE": str(tmp_path)}), lambda: both, store, UtcClock(), print
+    )
+    try:
+        assert [provider.name for provider in texts.providers] == ["simulator", "twilio"]
+        assert set(texts.webhooks().providers) == set(texts.webhooks().rules) == {"simulator", "twilio"}
+        url, _ = texts.links["twilio"].link("m1", "p1")
+        assert url.startswith("https://a.example/webhooks/sms/twilio/media/m1/p1?")
+    finally:
+        await texts.close()
