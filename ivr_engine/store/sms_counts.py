@@ -33,8 +33,9 @@ _FORGET: Final = sms_counts.delete().where(_c.day < bindparam("before"))
 
 @cache
 def _take(counters: int) -> UpdateBase:
+    now = bindparam("now", type_=_c.at.type)  # in a multi-row insert it does not follow from the column
     rows: list[Mapping[str, Any]] = [
-        {"day": bindparam("today"), "counter": bindparam(f"key_{n}"), "used": 1, "at": bindparam("now")}
+        {"day": bindparam("today"), "counter": bindparam(f"key_{n}"), "used": 1, "at": now}
         for n in range(counters)
     ]
     first = insert(sms_counts).values(rows)
