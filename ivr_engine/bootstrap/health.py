@@ -67,7 +67,8 @@ class EngineHealth:
     async def _provider_answers(self) -> None:
         texts = self._parts.texts
         if texts.outbox.provider_down:
-            raise ExternalError(f"SMS provider {texts.provider.name} is down")
+            others = f"; {texts.second.name} is given the texts" if texts.second else ""
+            raise ExternalError(f"SMS provider {texts.provider.name} is down{others}")
 
     async def _site_is_right(self) -> None:
         if problems := self._parts.reloader.state.problems:

@@ -152,6 +152,11 @@ class Message:
             and self.next_attempt_at <= self.updated_at
         )
 
+    @property
+    def waits_until(self) -> datetime | None:
+        """The later moment that one which is queued waits for."""
+        return self.next_attempt_at if self.status is MessageStatus.QUEUED and not self.ready else None
+
     def moved(self, status: MessageStatus, now: datetime, *, error_code: str | None = None) -> Message:
         """The message after a report of ``status``; unchanged when that report is old news."""
         if self.status in FINAL or status is MessageStatus.RECEIVED or _RANK[status] <= _RANK[self.status]:

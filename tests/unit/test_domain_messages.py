@@ -126,3 +126,15 @@ def test_what_could_not_be_delivered_is_sent_once_more_as_a_message_of_its_own(s
 )
 def test_nothing_else_is_sent_once_more(status: MessageStatus) -> None:
     assert once_more(message(status), 300, id="m2", now=NOW) is None
+
+
+def test_what_is_queued_is_ready_or_waits_for_a_moment() -> None:
+    new = outbound(
+        id="m", sender="+491", recipient="+492", text="", provider="p", purpose="x", call_id=None, now=NOW
+    )
+    assert (new.ready, new.waits_until) == (True, None)
+    later = replace(new, next_attempt_at=NOW + timedelta(seconds=1))
+    assert (later.ready, later.waits_until) == (False, later.next_attempt_at)
+    sent = replace(later, status=MessageStatus.SENDING)
+    assert (sent.ready, sent.waits_until) == (False, None)
+    assert not replace(new, direction=Direction.INBOUND).ready

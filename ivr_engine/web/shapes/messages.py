@@ -58,11 +58,13 @@ class MessageItem(BaseModel):
                     ],
                     "status": "received",
                     "purpose": "reply",
+                    "provider": "twilio",
                     "call_id": "c-7f3a",
                     "ticket_id": None,
                     "attempts": 0,
                     "error_code": None,
                     "retry_of": None,
+                    "waits_until": None,
                     "created_at": "2026-01-31T09:16:02Z",
                     "updated_at": "2026-01-31T09:16:02Z",
                 }
@@ -83,12 +85,16 @@ class MessageItem(BaseModel):
         description="Why it exists. Out: wait_time_sms, in_call_sms (by the agent), closing_sms, "
         "automatic_answer, …; in: reply, late_reply (after a talk, not on the ticket), unsolicited"
     )
+    provider: str = Field(description="Who carries it; of one that is queued: who carried or would carry it")
     call_id: str | None
     ticket_id: str | None
     attempts: int = Field(description="Requests made to the provider")
     error_code: str | None = Field(description="The provider's own")
     retry_of: str | None = Field(
         description="The message that could not be delivered and is sent again as this"
+    )
+    waits_until: datetime | None = Field(
+        description="Of one that is queued and may not be sent before: quiet hours, a retry"
     )
     created_at: datetime
     updated_at: datetime
@@ -105,11 +111,13 @@ class MessageItem(BaseModel):
                 "media": [MediaItem.of(message.id, media) for media in message.media],
                 "status": message.status,
                 "purpose": message.purpose,
+                "provider": message.provider,
                 "call_id": message.call_id,
                 "ticket_id": message.ticket_id,
                 "attempts": message.attempts,
                 "error_code": message.error_code,
                 "retry_of": message.retry_of,
+                "waits_until": message.waits_until,
                 "created_at": message.created_at,
                 "updated_at": message.updated_at,
             }
