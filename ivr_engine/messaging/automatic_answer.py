@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.in_call_sms import is_answered
@@ -11,6 +12,9 @@ from ivr_engine.domain.messages import Message, Purpose, Urgency, outbound
 from ivr_engine.messaging.queueing import enqueue
 from ivr_engine.ports import Tx
 from ivr_engine.site.models import Site
+
+_BEHIND: Final = timedelta(microseconds=1)
+"""So that a list shows the answer behind what it answers."""
 
 
 def answer(tx: Tx, call: Call, text: Message, site: Site, now: datetime) -> Message | None:
@@ -27,7 +31,8 @@ def answer(tx: Tx, call: Call, text: Message, site: Site, now: datetime) -> Mess
         return None
     if tx.opt_outs.is_opted_out(text.sender):
         return None
-    if not is_answered(tx.messages.of_call(call.id), settings.automatic_answer.again_after, now):
+    at = now + _BEHIND
+    if not is_answered(tx.messages.of_call(call.id), settings.automatic_answer.again_after, at):
         return None
     message = outbound(
         id=uuid.uuid4().hex,
@@ -37,7 +42,7 @@ def answer(tx: Tx, call: Call, text: Message, site: Site, now: datetime) -> Mess
         provider=text.provider,
         purpose=Purpose.AUTOMATIC_ANSWER,
         call_id=call.id,
-        now=now,
+        now=at,
         urgency=Urgency.CONVERSATION,
     )
     enqueue(tx, message)

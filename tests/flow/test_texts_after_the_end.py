@@ -117,6 +117,8 @@ def test_a_later_text_is_answered_once_in_the_callers_language_from_the_number_i
     assert (answer.text, answer.call_id, answer.ticket_id) == ("Example: zu spät", "c1", None)
     events = [e.what for e in books.do(lambda tx: tx.events.of_call("c1"))]
     assert MessageQueued(answer.id) in events
+    shown = [m.purpose for m in books.do(lambda tx: tx.messages.of_call("c1"))]
+    assert shown[1:4] == [Purpose.LATE_REPLY, Purpose.AUTOMATIC_ANSWER, Purpose.LATE_REPLY]
 
 
 def test_one_who_hung_up_while_waiting_is_answered_when_nobody_reads_it_any_more(books: Books) -> None:
@@ -135,7 +137,7 @@ def test_with_a_pause_it_is_answered_again_but_a_machine_is_not_talked_to_for_ev
     asked = [0, 30, 59, 60, 119, 120, *range(1000, 100_000, 1000)]
     for n, after_s in enumerate(asked):
         writes(books, rules, id=f"SM{n}", after_s=after_s)
-    times = [(a.created_at - OVER).total_seconds() for a in answers(books)]
+    times = [round((a.created_at - OVER).total_seconds()) for a in answers(books)]
     assert times == [0, 60, 120, 1000, 2000]
     assert len(times) == MOST_ANSWERS
 
