@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import BindParameter, ColumnElement, Row, Select, Table, bindparam, exists, func, select
 
+from ivr_engine.domain.abuse import Cap
 from ivr_engine.domain.messages import Media, MessageStatus
 from ivr_engine.domain.opt_outs import Erasure, ErasureState
 from ivr_engine.domain.recordings import RecordingStatus, file_name
@@ -36,6 +37,7 @@ from ivr_engine.store.tables import (
     messages,
     opt_outs,
     recordings,
+    sms_counts,
     tickets,
     voicemails,
 )
@@ -281,6 +283,8 @@ class PrivacyTable:
         return self._db.write(_HIDE_CALLS, some)
 
     def drop_caller(self, number: str) -> int:
+        counted = {"number": f"{Cap.NUMBER}:{number}"}
+        self._db.write(sms_counts.delete().where(sms_counts.c.counter == _NUMBER), counted)
         gone = self._db.write(callers.delete().where(callers.c.number == _NUMBER), {"number": number})
         theirs = [row.contact_id for row in self._db.rows(_CONTACTS, {"number": number})]
         if theirs:

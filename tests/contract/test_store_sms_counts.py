@@ -83,3 +83,10 @@ def test_the_prefix_is_what_is_left_without_the_last_digits(last_digits: int, pr
     assert counter.whose == prefix
     assert Caps(per_prefix=1, last_digits=last_digits).of_key(counter.key) == counter
     assert Caps().of_key(counter.key) is None
+
+
+async def test_what_is_counted_of_a_number_goes_when_the_number_is_to_be_forgotten(store: Store) -> None:
+    counters = caps(9, 9).counters(NUMBER)
+    await store.run(lambda tx: tx.sms_counts.take(counters, NOW))
+    await store.run(lambda tx: tx.privacy.drop_caller(NUMBER))
+    assert await store.run(lambda tx: tx.sms_counts.high(1, NOW)) == {"prefix:+491511234": (1, NOW)}
