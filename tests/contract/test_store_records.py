@@ -152,7 +152,7 @@ async def test_voicemails_come_back_as_they_were(store: Store, first: Voicemail,
     now = datetime(2199, 1, 2, tzinfo=UTC)
 
     def body(tx: Tx) -> None:
-        changed = replace(then, id=first.id)
+        changed = replace(then, id=first.id, attempts=min(then.attempts, 2**31 - 2))  # one more is counted
         tx.voicemails.add(first)
         assert tx.voicemails.due(first.engine, now, 10) == [first]
         tx.voicemails.save(changed)
