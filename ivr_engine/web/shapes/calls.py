@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from ivr_engine.domain.calls import Call, Chapter
-from ivr_engine.domain.events import Event, MessageReceived, TextsRead, WaitTimeSmsReceived
+from ivr_engine.domain.events import Event, MessageQueued, MessageReceived, TextsRead, WaitTimeSmsReceived
 from ivr_engine.domain.talk import Talk
 
 
@@ -180,8 +180,9 @@ class TimelineItem(BaseModel):
 
 
 class TextsItem(BaseModel):
-    """Texts and pictures from the caller; they wait for the agent who gets the call."""
+    """Texts of the call. Those from the caller, and pictures, wait for the agent who gets the call."""
 
+    sent: int = Field(description="To the caller; one that was sent once more counts twice")
     received: int
     unread: int = Field(description="Came since somebody said `POST /calls/{id}/sms/read`")
     wait_time_sms: bool = Field(description="Whether an unread one answers the wait-time SMS: for a banner")
@@ -192,6 +193,7 @@ class TextsItem(BaseModel):
         texts = [n for n, event in enumerate(events) if isinstance(event.what, MessageReceived)]
         answers = [n for n, event in enumerate(events) if isinstance(event.what, WaitTimeSmsReceived)]
         return cls(
+            sent=sum(isinstance(event.what, MessageQueued) for event in events),
             received=len(texts),
             unread=sum(n > read for n in texts),
             wait_time_sms=any(n > read for n in answers),
