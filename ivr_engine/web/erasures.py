@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 from fastapi import APIRouter, Query
 
 from ivr_engine.domain.opt_outs import Erasure
+from ivr_engine.errors import Refused
 from ivr_engine.web.errors import ERRORS, MISSING, NOT_NOW
 from ivr_engine.web.opt_outs import meant, who
 from ivr_engine.web.services import Services
@@ -36,7 +37,9 @@ def erasures_router(erasures: Erasures) -> APIRouter:
         background; calls stay to be counted, without the number; consents and opt-outs stay as proof, under a
         pseudonym. What is under way ends first."""
         actor = who(services, told.agent)
-        number = meant(services, told.number)
+        number, site = meant(services, told.number), services.site()
+        if number in {site.sms.sender, *site.sms_numbers, *site.numbers}:
+            raise Refused("that is a number of the site's own: all its messages would go")
         return ErasureItem.of(await services.done(erasures.ask(number, actor)))
 
     @router.get("/{erasure_id}", summary="How far it is", responses=MISSING)

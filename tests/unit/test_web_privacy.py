@@ -159,6 +159,7 @@ async def test_a_number_is_forgotten_and_still_found_by_who_holds_the_key(rig: R
     assert (await rig.get("/api/v1/erasures")).json()["items"] == [done]
     await rig.get("/api/v1/erasures/none", 404)
     await rig.post("/api/v1/erasures", 404, {"number": CALLER, "agent": "nobody"})
+    await rig.post("/api/v1/erasures", 409, {"number": rig.services.site().sms.sender})
 
 
 # ── by command ───────────────────────────────────────────────────────────────────────────────────
