@@ -130,6 +130,8 @@ def _delete(table: Table, column: str) -> Any:  # noqa: ANN401 - a statement
     return table.delete().where(table.c[column].in_(_IDS))
 
 
+_DROP_MESSAGES: Final = messages.delete().where(messages.c.id.in_(_IDS), ~_NOT_SETTLED)
+"""One that has been taken in hand since it was found stays until it is settled."""
 _DROP_RECORDINGS: Final = (
     recordings.update().where(recordings.c.call_id.in_(_IDS)).values(status=RecordingStatus.DELETED.value)
 )
@@ -248,7 +250,7 @@ class PrivacyTable:
     def drop_messages(self, ids: Sequence[str]) -> int:
         self.drop_media(ids)
         self._gone(comments, "id", [comment_id(one) for one in ids])
-        return self._gone(messages, "id", ids)
+        return self._db.write(_DROP_MESSAGES, {"ids": list(ids)}) if ids else 0
 
     def drop_media(self, message_ids: Sequence[str]) -> int:
         rows = self._db.rows(_MEDIA_OF, {"ids": list(message_ids)}) if message_ids else ()

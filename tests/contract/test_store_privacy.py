@@ -320,6 +320,8 @@ async def test_what_is_under_way_is_left_alone(store: Store) -> None:
         assert await store.run(lambda tx: tx.privacy.under_way(PHONE)) == what
         assert await store.run(lambda tx: tx.privacy.under_way(OTHER)) is None
     assert "x" not in (await store.run(lambda tx: tx.privacy.messages_of(PHONE, 10))).ids
+    assert await store.run(lambda tx: tx.privacy.drop_messages(["x", "out1"])) == 1
+    assert (await store.run(lambda tx: tx.messages.get("x"))).status is MessageStatus.SENDING
 
 
 async def test_what_is_too_old(store: Store) -> None:
