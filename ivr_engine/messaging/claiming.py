@@ -97,6 +97,14 @@ class Claim:
                 self._share_out(senders, route)
         return self._out
 
+    def stopped(self, message_id: str) -> Message | None:
+        """A message in hand whose moment has come, if something speaks against it by now: it is ended."""
+        message = self._tx.messages.get(message_id)
+        reason = self._against(message) if message.status is MessageStatus.SENDING else None
+        if reason is None:
+            return None
+        return keep(self._tx, message, settling.failed(message, reason, self._now), self._now)
+
     def _share_out(self, senders: Sequence[str], route: Route) -> None:
         """Each sender gets its part of the places: one with thousands waiting keeps out nobody."""
         left = route.places

@@ -174,7 +174,8 @@ class Outbox:
 
     async def _send(self, message: Message, moment: datetime) -> None:
         try:
-            await self._until(moment)
+            if await self._waited_for(moment) and not await self._may_still_leave(message):
+                return
             result = await self._carriers.send(message)
             now = self._clock.now()
             self._carriers.saw(message, result, now)
@@ -187,10 +188,23 @@ class Outbox:
             if self._backlog:
                 self._woken.set()
 
-    async def _until(self, moment: datetime) -> None:
-        wait = min(moment - self._clock.now(), AHEAD)
-        if wait > timedelta():
-            await asyncio.sleep(wait.total_seconds())
+    async def _waited_for(self, moment: datetime) -> bool:
+        """Whether that took long enough for a STOP to come."""
+        wait_s = min(moment - self._clock.now(), AHEAD).total_seconds()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        return wait_s > TICK_S
+
+    async def _may_still_leave(self, message: Message) -> bool:
+        """Without the store that is not known: then it stays, until its lease is over."""
+        try:
+            stopped = await self._store.at_once(
+                lambda tx: Claim(tx, self._rules, self._clock.now()).stopped(message.id)
+            )
+        except ExternalError as error:
+            self._store_troubled(error)
+            return False
+        return stopped is None
 
     async def _look(self, message: Message) -> None:
         try:

@@ -33,6 +33,10 @@ class Unhurried:
             await asyncio.sleep(self._tick_s - asyncio.get_running_loop().time() % self._tick_s)
         return await self._store.run(transaction)
 
+    async def at_once(self, transaction: Callable[[Tx], T]) -> T:
+        """For what somebody waits for after all."""
+        return await self._store.run(transaction)
+
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._store.listen(heard)
 
