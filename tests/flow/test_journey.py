@@ -15,6 +15,7 @@ from ivr_engine.domain.events import (
     CallStarted,
     ConsentAsked,
     ConsentGiven,
+    ContactIdentified,
     MessageQueued,
     PositionAnnounced,
     QueueEntered,
@@ -57,6 +58,7 @@ async def test_from_the_first_ring_to_the_ticket() -> None:
             MessageQueued,
             AgentOffered,
             TicketOpened,
+            ContactIdentified,
             AgentConnected,
             CallFinished,
         ]
