@@ -49,6 +49,8 @@ def deflect(
 
 def _why_not(house: House, tx: Tx, call: Call) -> NotOffered | None:
     why = why_not_written_to(house.site.rules_for(call.queue), receiver(call.caller))
+    if why is None and call.routing.attested is False:
+        return NotOffered.NOT_ATTESTED
     if why is None and tx.opt_outs.is_opted_out(call.known_caller):
         return NotOffered.OPTED_OUT
     return why

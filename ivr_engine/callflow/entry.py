@@ -23,13 +23,15 @@ async def register(house: House, arrival: Arrival) -> Call:
     """
     house = house.for_a_step()
     call_id, arrived_at = house.new_id(), house.clock.now()
-    access = await _access_point(house, arrival)
+    access, attested = await _access_point(house, arrival), await _attested(house, arrival)
 
     def write(tx: Tx) -> Call:
         known = tx.calls.open_on(arrival.leg.id)
         if known is not None:
             return _welcome_back(house, tx, known)
-        return _welcome(house, tx, _newcomer(house, arrival, access, call_id, arrived_at))
+        newcomer = _newcomer(house, arrival, access, call_id, arrived_at)
+        newcomer = replace(newcomer, routing=replace(newcomer.routing, attested=attested))
+        return _welcome(house, tx, newcomer)
 
     return await house.store.run(write)
 
@@ -79,3 +81,12 @@ async def _access_point(house: House, arrival: Arrival) -> str | None:
         return None
     named = (await house.telephony.header(arrival.leg, points.header)).strip().lower()
     return named if named in points.points else None
+
+
+async def _attested(house: House, arrival: Arrival) -> bool | None:
+    """What the header of a trunk says of the caller's number; ``None`` on calls from anywhere else."""
+    asked = house.site.abuse.attestation
+    if asked is None or arrival.trunk not in asked.trunks:
+        return None
+    said = await house.telephony.header(arrival.leg, asked.header)
+    return said.strip().casefold() in {value.casefold() for value in asked.accepted}

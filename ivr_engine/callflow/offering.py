@@ -19,6 +19,7 @@ def ask_or_skip(house: House, tx: Tx, call: Call, wait: Estimate | None) -> tupl
         receiver(call.caller),
         was_over_capacity=call.over_capacity,
         wait=wait,
+        attested=call.routing.attested,
         full=house.full_caps.one_of(tx, house.site.abuse.caps, call.caller or "", house.clock.now()),
     )
     if why is None and call.caller is not None and tx.opt_outs.is_opted_out(call.caller):

@@ -68,6 +68,7 @@ class NotOffered(StrEnum):
     OPTED_OUT = "opted_out"
     PREMIUM_NUMBER = "premium_number"
     BLOCKED_NUMBER = "blocked_number"
+    NOT_ATTESTED = "not_attested"
     NUMBER_CAP = "number_cap"
     PREFIX_CAP = "prefix_cap"
     DAY_CAP = "day_cap"
@@ -165,9 +166,10 @@ def why_not_offered(
     was_over_capacity: bool,
     wait: Estimate | None = None,
     full: Cap | None = None,
+    attested: bool | None = None,
 ) -> NotOffered | None:
     """The first reason not to ask this caller now, or ``None`` when the message is to be played. ``full``: a
-    cap that is reached for today."""
+    cap that is reached for today. ``attested``: whether the carrier vouches for the number, if asked."""
     if not rules.enabled:
         return NotOffered.SWITCHED_OFF
     if rules.requires_over_capacity and not was_over_capacity:
@@ -179,7 +181,11 @@ def why_not_offered(
     outside = _outside_window(rules, wait)
     if outside is not None:
         return outside
-    return why_not_written_to(rules, receiver) or (None if full is None else NotOffered.of_cap(full))
+    return (
+        why_not_written_to(rules, receiver)
+        or (NotOffered.NOT_ATTESTED if attested is False else None)
+        or (NotOffered.of_cap(full) if full is not None else None)
+    )
 
 
 def why_not_written_to(rules: OfferRules, receiver: Receiver) -> NotOffered | None:

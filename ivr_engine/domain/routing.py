@@ -61,6 +61,8 @@ class Routing:
     declined: dict[str, datetime] = field(default_factory=dict[str, datetime])
     access: str | None = None
     """The access point that the call came by, if it was not the number dialled."""
+    attested: bool | None = None
+    """Whether the carrier vouches for the caller's number; ``None``: it was not asked."""
 
     def requiring(self, skills: Skills) -> Routing:
         """With further skills required; level 0 takes one away."""

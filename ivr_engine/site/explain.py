@@ -39,6 +39,7 @@ _PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     values.PREFIX_PATTERN: ("is not the beginning of an international number", "write it like +49"),
     values.HEADER_PATTERN: ("is not the name of a header of ours", "write it like X-IVR-Access"),
+    values.SIP_HEADER_PATTERN: ("is not the name of a header", "write it like P-Attestation-Indicator"),
     values.TRUNK_PATTERN: ("is not the name of an endpoint", "name one of pjsip.conf"),
     sms_numbers.SENDER_PATTERN: (
         "is nothing that texts can be sent from",

@@ -23,6 +23,7 @@ URL_PATTERN: Final = r"^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9.
 PATH_PATTERN: Final = r"^[^.\s]{1,60}(\.[^.\s]{1,60}){0,9}$"
 VARIABLE_PATTERN: Final = r"^IVR_[A-Z0-9_]{1,60}$"
 KEY_PATTERN: Final = r"^[0-9*#]$"
+SIP_HEADER_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9-]{0,60}$"
 HEADER_PATTERN: Final = r"^X-[A-Za-z0-9-]{1,60}$"
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -41,6 +42,7 @@ JsonPath = Annotated[str, Field(pattern=PATH_PATTERN)]
 TokenVariable = Annotated[str, Field(pattern=VARIABLE_PATTERN)]
 Key = Annotated[str, Field(pattern=KEY_PATTERN)]
 HeaderName = Annotated[str, Field(pattern=HEADER_PATTERN)]
+SipHeader = Annotated[str, Field(pattern=SIP_HEADER_PATTERN)]
 Level = Annotated[int, Field(ge=1, le=MOST_LEVEL)]
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 MOST_PRIORITY: Final = 1000

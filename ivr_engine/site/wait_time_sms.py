@@ -9,7 +9,17 @@ from pydantic import Field
 
 from ivr_engine.domain.abuse import Caps
 from ivr_engine.domain.consent import OfferRules
-from ivr_engine.site.values import Country, Language, Prefix, Seconds, Settings, SmsText
+from ivr_engine.site.values import (
+    Country,
+    Label,
+    Language,
+    Prefix,
+    Seconds,
+    Settings,
+    SipHeader,
+    SmsText,
+    Trunk,
+)
 
 AbandonedTickets = Literal["always", "never", "only_with_sms"]
 """Of calls that end in a queue without an agent: when a ticket is opened at their end."""
@@ -62,6 +72,18 @@ PER_PREFIX: Final = 100
 MOST: Final = 1_000_000
 
 
+class Attestation(Settings):
+    """What the carrier says of the caller's number (STIR/SHAKEN), in a SIP header. To calls through one of
+    ``trunks`` without an accepted value no SMS is offered; on calls from anywhere else it is not read."""
+
+    trunks: Annotated[frozenset[Trunk], Field(min_length=1)]
+    """Endpoints in Asterisk's pjsip.conf."""
+    header: SipHeader = "P-Attestation-Indicator"
+    """Its name, as the carrier's manual says; ``X-Twilio-VerStat`` at Twilio."""
+    accepted: Annotated[frozenset[Label], Field(min_length=1)] = frozenset({"A"})
+    """Whole values, like ``A`` or ``TN-Validation-Passed-A``."""
+
+
 class Abuse(Settings):
     """Against forged callers who press 1 so that strangers, or numbers that cost, are written to: how many
     SMS callers can have sent in a day (UTC), all queues together. Texts of agents are not counted. Over a
@@ -77,6 +99,8 @@ class Abuse(Settings):
     """To all together. 0: no cap."""
     blocked: frozenset[Prefix] = frozenset()
     """Beginnings of numbers that are never offered an SMS. Premium numbers never are, in any case."""
+    attestation: Attestation | None = None
+    """Not given: callers whose number nobody vouches for are offered it too."""
 
     @property
     def caps(self) -> Caps:

@@ -244,3 +244,38 @@ def test_abroad_where_some_queue_may() -> None:
 
 def test_what_an_agent_sends_is_not_judged() -> None:
     assert _vetoed(9, {}, purpose="in_call_sms") is None
+
+
+# ── what the carrier says of the number ──────────────────────────────────────────────────────────
+
+ATTESTED: dict[str, Any] = {
+    "abuse": {"attestation": {"trunks": ["carrier"], "accepted": ["A", "TN-Validation-Passed-A"]}}
+}
+
+
+@pytest.mark.parametrize(
+    ("trunk", "said", "asked"),
+    [
+        ("carrier", "A", True),
+        ("carrier", " tn-validation-passed-a ", True),
+        ("carrier", "B", False),
+        ("carrier", "", False),
+        ("carrier", "AA", False),
+        ("elsewhere", "B", True),
+        ("", "B", True),
+    ],
+)
+@virtual
+async def test_only_numbers_that_the_carrier_vouches_for(trunk: str, said: str, asked: bool) -> None:
+    async with contact_centre(**ATTESTED) as centre:
+        engine = centre.engine()
+        headers = {"P-Attestation-Indicator": said} if said else {}
+        channel = centre.switch.call_in(MOBILE, "700", trunk=trunk, headers=headers)
+        caller = Caller(centre.switch, channel)
+        await caller.hears_times("position.1", 1)
+        await engine.crash()
+        centre.engine()  # it is stored with the call
+        await caller.hears_times("position.1", 3)
+        assert ("consent" in caller.ears.sounds) is asked
+        skipped = ConsentNotOffered("not_attested", "support", "en") in await centre.happened(caller)
+        assert skipped is not asked
