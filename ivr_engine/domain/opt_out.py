@@ -109,7 +109,7 @@ _SENTENCE: Final = re.compile(r"([^.!?\n;]*)([.!?\n;]*)")
 def _a_sentence_says_stop(text: str) -> bool:
     """Not one that asks: "Stop?" among other words is a question."""
     return any(
-        "?" not in end and _without_courtesies(_plain(sentence)) in ALONE
+        not end.startswith("?") and _without_courtesies(_plain(sentence)) in ALONE
         for sentence, end in _SENTENCE.findall(_unquoted(text[:LONGEST]))
     )
 
@@ -119,8 +119,9 @@ _QUOTED: Final = re.compile(r"[\"“”„«»][^\"“”„«»\n]{2,}[\"“”
 
 def _unquoted(text: str) -> str:
     """Without what is quoted, which is ours more often than not: phones send
-    'Liked "Reply STOP to opt out"'."""
-    return _QUOTED.sub(" … ", text)
+    'Liked "Reply STOP to opt out"'. Who quotes everything means it."""
+    own = _QUOTED.sub(" … ", text)
+    return own if _NOT_WORDS.sub("", own) else text
 
 
 _NOT_WORDS: Final = re.compile(r"[\W_]+")

@@ -93,7 +93,7 @@ def test_case_does_not_matter(text: str, up: bool) -> None:
 
 @given(st.sampled_from(HONOURED), _padding)
 def test_what_stands_around_it_does_not_matter(text: str, padding: str) -> None:
-    padding = padding.replace('"', "")
+    padding = padding.replace("?", "")  # a question may be something else
     assert command_of(f"{padding}{text}{padding}") is Command.STOP
 
 
