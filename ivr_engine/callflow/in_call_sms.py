@@ -192,7 +192,8 @@ def _why_not(site: Site, tx: Tx, call: Call) -> NotOffered | None:
     if not rules.enabled:
         return NotOffered.SWITCHED_OFF
     opted_out = call.caller is not None and tx.opt_outs.is_opted_out(call.caller)
-    return why_not_written_to(rules, receiver(call.caller, opted_out=opted_out))
+    why = why_not_written_to(rules, receiver(call.caller, opted_out=opted_out))
+    return why or (NotOffered.NOT_ATTESTED if call.routing.attested is False else None)
 
 
 def _why_nothing(site: Site, tx: Tx, call: Call) -> str | None:

@@ -30,6 +30,7 @@ _WHY: Final = {
     NotOffered.COUNTRY_NOT_ALLOWED: "numbers of that country get no SMS: see 'in_call_sms.countries'",
     NotOffered.OPTED_OUT: "the caller does not want any SMS",
     NotOffered.BLOCKED_NUMBER: "numbers that begin so are never written to: see 'abuse.blocked'",
+    NotOffered.NOT_ATTESTED: "the carrier does not vouch for the caller's number: see 'abuse.attestation'",
     NotOffered.PREMIUM_NUMBER: "it is a premium number, which is never written to",
 }
 

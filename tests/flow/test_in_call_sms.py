@@ -275,6 +275,15 @@ async def test_who_opted_out_gets_no_automatic_answer() -> None:
 
 
 @virtual
+async def test_a_number_that_the_carrier_does_not_vouch_for() -> None:
+    async with desk() as anna:
+        row = await anna.stand.row()
+        forged = replace(row, routing=replace(row.routing, attested=False))
+        await anna.centre.store.run(lambda tx: tx.calls.save(forged))
+        assert "does not vouch" in await anna.refused(PHOTO)
+
+
+@virtual
 async def test_switched_off_for_the_queue() -> None:
     queues = SITE["queues"] | {"support": SITE["queues"]["support"] | {"in_call_sms": False}}
     async with desk(queues=queues) as anna:
