@@ -15,7 +15,7 @@ class Funnel:
     hung up, before that said nothing. ``not_offered``: by reason (``NotOffered``), also those who were
     asked later. ``withheld``: allowed, and a cap was reached. ``sent``: the provider has it.
     ``failed``: it was not delivered, or never taken. ``under_way``: neither yet. ``unknown``: nobody can
-    tell. ``replied``: wrote back.
+    tell. ``replied``: wrote back. ``withdrawn``: took it back.
     """
 
     offered: int = 0
@@ -30,6 +30,7 @@ class Funnel:
     under_way: int = 0
     unknown: int = 0
     replied: int = 0
+    withdrawn: int = 0
     not_offered: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def __add__(self, other: Funnel) -> Funnel:

@@ -34,6 +34,8 @@ _OFFERS: Final = (
     .where(OFFERS, _e.at >= _SINCE, _e.at < _UNTIL)
     .group_by(_e.kind, _e.data)
 )
+_ALLOWED: Final[ColumnClause[Any]] = literal_column(f"'{WaitTimeSmsStatus.ALLOWED}'")
+_DENIED: Final[ColumnClause[Any]] = literal_column(f"'{WaitTimeSmsStatus.DENIED}'")
 _LATER: Final = consents.alias("later")
 _SAID: Final = (
     select(_c.queue, _c.language, _c.outcome, func.count(_c.call_id.distinct()).label("callers"))
@@ -47,7 +49,7 @@ _SAID: Final = (
             exists().where(
                 _LATER.c.call_id == _c.call_id,
                 _LATER.c.purpose == _OURS,
-                _LATER.c.outcome != literal_column(f"'{WaitTimeSmsStatus.NO_RESPONSE}'"),
+                _LATER.c.outcome.in_([_ALLOWED, _DENIED]),
             ),
         ),
     )
@@ -88,7 +90,7 @@ def _of_allowed(direction: Direction, purpose: Purpose) -> Any:  # noqa: ANN401 
         _m.purpose == literal_column(f"'{purpose}'"),
         _c.call_id == _m.call_id,
         _c.purpose == _OURS,
-        _c.outcome == literal_column(f"'{WaitTimeSmsStatus.ALLOWED}'"),
+        _c.outcome == _ALLOWED,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from ivr_engine.domain.consent import WaitTimeSmsStatus
+from ivr_engine.domain.consent import WaitTimeSmsStatus, Withdrawal
 from ivr_engine.domain.events import ConsentAsked, ConsentNotOffered, SmsWithheld
 from ivr_engine.domain.messages import Direction, MessageStatus, Purpose
 from ivr_engine.domain.sms_reports import Funnel, Usage, summed
@@ -47,7 +47,7 @@ class Day:
     def withheld(self, call_id: str) -> None:
         self._tx.events.add(self._at, call_id, SmsWithheld("day_cap", *self._place))
 
-    def said(self, call_id: str, outcome: WaitTimeSmsStatus, **more: Any) -> None:
+    def said(self, call_id: str, outcome: WaitTimeSmsStatus | Withdrawal, **more: Any) -> None:
         queue, language = self._place
         fields: dict[str, Any] = {
             "call_id": call_id,
@@ -97,6 +97,8 @@ async def test_callers_are_counted_once_and_rounds_each(store: Store) -> None:
         day.not_asked("e", "cannot_receive_sms")
         day.not_asked("f", "cannot_receive_sms")
         day.said("g", ALLOWED, purpose="recording")
+        day.said("a", Withdrawal.WITHDRAWN)
+        day.said("c", Withdrawal.WITHDRAWN)
 
     await store.run(write)
     assert await funnel(store) == {
@@ -106,6 +108,7 @@ async def test_callers_are_counted_once_and_rounds_each(store: Store) -> None:
             allowed=1,
             denied=1,
             no_response=1,
+            withdrawn=2,
             not_offered={"wait_too_short": 1, "cannot_receive_sms": 2},
         )
     }

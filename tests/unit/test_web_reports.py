@@ -122,6 +122,7 @@ async def test_the_commands_say_the_same(rig: Rig, name: str, monkeypatch: pytes
         return answer
 
     monkeypatch.setattr(report, "get", get)
+    monkeypatch.setenv("COLUMNS", "200")
     shown = CliRunner().invoke(app, ["report", name, "--from", DAY, "--queue", "support"]).stdout
     assert asked == {"path": f"/api/v1/reports/{name}", "from": DAY, "to": None, "queue": "support"}
     assert "support" in shown

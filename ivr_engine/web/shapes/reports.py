@@ -23,6 +23,7 @@ _FUNNEL: Final[dict[str, Any]] = {
     "under_way": 0,
     "unknown": 0,
     "replied": 14,
+    "withdrawn": 1,
     "not_offered": {"cannot_receive_sms": 6, "wait_too_short": 11},
 }
 _DAY: Final = {"day": "2026-01-31", "queue": "support", "language": "en"}
@@ -44,6 +45,7 @@ class FunnelCounts(BaseModel):
     under_way: int
     unknown: int = Field(description="Nobody can tell")
     replied: int = Field(description="Wrote back")
+    withdrawn: int = Field(description="Allowed it, that day or before, and took it back")
     not_offered: dict[str, int] = Field(
         description="By reason; also those who were offered it later: " + ", ".join(NotOffered)
     )
