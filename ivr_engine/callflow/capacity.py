@@ -155,9 +155,7 @@ def _answered(house: House, tx: Tx, call_id: str, settings: Settings, key: str |
     return _Answer(Going(_stays(current, house).call, tuple(happened)).stored(house, tx), step)
 
 
-def _chosen(
-    house: House, tx: Tx, call: Call, settings: Settings, step: Chosen, key: str | None
-) -> _Answer:
+def _chosen(house: House, tx: Tx, call: Call, settings: Settings, step: Chosen, key: str | None) -> _Answer:
     option = settings.keys[step.way]
     if option.sms is None:
         return _Answer(_follow(house, tx, Going(call), option, key).stored(house, tx), step)
