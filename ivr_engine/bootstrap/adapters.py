@@ -16,7 +16,8 @@ from ivr_engine.asterisk.telephony import AriTelephony
 from ivr_engine.observability.masking import hide
 from ivr_engine.ports import Clock, SmsProvider, Speech, Store
 from ivr_engine.settings import Settings
-from ivr_engine.site.models import Site, SpeechSettings
+from ivr_engine.site.general import SpeechSettings
+from ivr_engine.site.models import Site
 from ivr_engine.sms import twilio, twilio_account
 from ivr_engine.sms.simulator import Simulator, SimulatorAccount
 from ivr_engine.speech.espeak import Espeak

@@ -20,7 +20,7 @@ from ivr_engine.domain.recordings import RecordingStatus, TalkRecording
 from ivr_engine.domain.talk import RecordingAnswer
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Digit, Failed, Leg, Tx
-from ivr_engine.site.models import QueueRecording
+from ivr_engine.site.queues import QueueRecording
 
 log = structlog.get_logger()
 

@@ -23,7 +23,7 @@ from ivr_engine.errors import ExternalError, Gone, IvrError
 from ivr_engine.messaging.voicemail import seconds_of
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock, Recordings, Store, Tx
-from ivr_engine.site.models import RecordingSettings
+from ivr_engine.site.general import RecordingSettings
 
 _log = structlog.get_logger()
 

@@ -26,16 +26,11 @@ from ivr_engine.ports.records import (
     Agents,
     Callers,
     Calls,
-    Consents,
     Engines,
     Events,
     Leases,
-    Messages,
     Presence,
     Queues,
-    SenderPaces,
-    SmsCounts,
-    SmsReports,
     TalkRecordings,
     Tickets,
     Voicemails,
@@ -59,6 +54,13 @@ from ivr_engine.ports.sms_numbers import SmsNumbers
 from ivr_engine.ports.speech import Prompts, Speech
 from ivr_engine.ports.store import Changes, Store, Tx
 from ivr_engine.ports.telephony import Arrival, PhoneAccount, Snapshot, Telephony
+from ivr_engine.ports.text_records import (
+    Consents,
+    Messages,
+    SenderPaces,
+    SmsCounts,
+    SmsReports,
+)
 
 __all__ = [
     "Accepted",

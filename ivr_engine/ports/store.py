@@ -12,21 +12,23 @@ from ivr_engine.ports.records import (
     Agents,
     Callers,
     Calls,
-    Consents,
     Engines,
     Events,
     Leases,
-    Messages,
     Queues,
-    SenderPaces,
-    SmsCounts,
-    SmsReports,
     TalkRecordings,
     Tickets,
     Voicemails,
     Waits,
 )
 from ivr_engine.ports.sms_numbers import SmsNumbers
+from ivr_engine.ports.text_records import (
+    Consents,
+    Messages,
+    SenderPaces,
+    SmsCounts,
+    SmsReports,
+)
 
 T = TypeVar("T")
 

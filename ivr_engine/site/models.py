@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -18,174 +18,46 @@ from ivr_engine.domain.announcements import AnnouncementRules
 from ivr_engine.domain.consent import OfferRules
 from ivr_engine.domain.dialling import NotDialled, why_not_dialled
 from ivr_engine.domain.leaving import Limits as LeaveLimits
-from ivr_engine.domain.overload import Limits
-from ivr_engine.domain.routing import OverflowStep, Profile, QueueRules, Strategy
+from ivr_engine.domain.routing import Profile, QueueRules
 from ivr_engine.domain.schedules import opening
 from ivr_engine.domain.sms_numbers import usual_rate
 from ivr_engine.errors import QueueRemoved
 from ivr_engine.site.crm import CrmSettings
 from ivr_engine.site.flows import Flow, Node
+from ivr_engine.site.general import (
+    CallbackSettings,
+    LimitSettings,
+    RecordingSettings,
+    SmsSettings,
+    SpeechSettings,
+    Transfers,
+)
 from ivr_engine.site.in_call_sms import InCallSms
 from ivr_engine.site.lines import (
     AccessPoints,
-    LastAgent,
-    MaximumWait,
-    NoAgents,
     Number,
-    Overflow,
     Vip,
     WayOut,
 )
 from ivr_engine.site.opt_outs import Answer, OptOutSettings, Retention
-from ivr_engine.site.over_capacity import OverCapacity
+from ivr_engine.site.queues import Queue
 from ivr_engine.site.schedules import ScheduleSettings
 from ivr_engine.site.sending import Provider, Sending
 from ivr_engine.site.sms_numbers import SmsNumber, SmsSender, receiving
 from ivr_engine.site.staff import AgentSettings, Blending, Team
 from ivr_engine.site.values import (
-    E164,
     Country,
     Dialled,
     Label,
     Language,
-    Level,
     Name,
     PositiveSeconds,
-    Prefix,
-    PromptName,
-    Seconds,
     Settings,
-    Trunk,
 )
-from ivr_engine.site.wait_time_sms import AbandonedTickets, Abuse, QueueWaitTimeSms, WaitTimeSms, offer_rules
+from ivr_engine.site.wait_time_sms import AbandonedTickets, Abuse, WaitTimeSms, offer_rules
 
 POSITIONS: Final = 20
 """Places in line that have a sentence of their own; behind them ``position.more`` is said."""
-
-
-class QueueRecording(Settings):
-    """Whether talks are recorded, both sides, and what callers are told before."""
-
-    when: Literal["never", "always", "on_demand"] = "never"
-    """``on_demand``: when somebody of the staff says so, in a talk."""
-    ask: Literal["announcement", "consent"] = "announcement"
-    """Before the first recording of a call. ``announcement``: the caller is told; ``consent``: presses 1 to
-    agree or 2 to refuse, and whoever says nothing is not recorded."""
-
-
-class Queue(Settings):
-    label: Label
-    music: Name = "default"
-    announcement_interval: PositiveSeconds | None = None
-    """Overrides the universal interval."""
-    first_announcement: Seconds | None = None
-    """Seconds from entry to the first round; the interval where not given."""
-    announce_position: bool = True
-    announce_position_up_to: Annotated[int, Field(ge=1)] | None = None
-    """Nothing is said to callers with a place behind it."""
-    announce_wait: bool = False
-    """Say how long it will take: a range, "between three and five minutes". Nothing while that is unknown."""
-    announce_wait_up_to: PositiveSeconds | None = None
-    """Nothing is said of the wait to callers who may wait longer (P80)."""
-    messages: tuple[PromptName, ...] = ()
-    """Prompts of which one is said in each round of announcements, in turn."""
-    ring_time: PositiveSeconds = 20.0
-    handling_time: PositiveSeconds = 240.0
-    """Seconds a contact takes, wrap-up included: the wait estimate begins with it until it has seen some."""
-    may_decline: bool = False
-    """Whether agents may decline a call without having to say, each time, that they are back."""
-    declined_pause: PositiveSeconds = 30.0
-    """Seconds in which a call that an agent was allowed to decline is not offered to them again."""
-    strategy: Strategy = Strategy.LONGEST_IDLE
-    """Whose turn it is among the agents who are free."""
-    skills: dict[Name, Level] = Field(default_factory=dict)
-    """Required of every agent who takes a call of this queue."""
-    overflow: tuple[Overflow, ...] = ()
-    last_agent: LastAgent | None = None
-    maximum_wait: MaximumWait | None = None
-    no_agents: NoAgents | None = None
-    over_capacity: OverCapacity | None = None
-    wrap_up: Seconds = 0.0
-    """Seconds an agent has to themselves after a call, at most."""
-    wrap_up_reason: Literal["optional", "required"] = "optional"
-    """``required``: the wrap-up ends before its time only with a reason."""
-    in_call_sms: bool = True
-    """Texts in its calls, also while callers wait."""
-    sms_numbers: tuple[SmsSender, ...] = ()
-    """Its own of `sms_numbers`, the preferred first; none, or none verified: `sms.sender`."""
-    wait_time_sms: QueueWaitTimeSms = QueueWaitTimeSms()
-    abandoned_tickets: AbandonedTickets | None = None
-    """Not given: as for all."""
-    schedule: Name | None = None
-    """When callers are let in; not given: always."""
-    closed_prompt: PromptName = "closed"
-    """The last words to callers outside the queue's hours, where a flow has no other way for them."""
-    prompts: dict[PromptName, PromptName] = Field(default_factory=dict)
-    """Spoken messages of its own: usual name → the name that is played in its place."""
-    recording: QueueRecording = QueueRecording()
-
-
-class RecordingSettings(Settings):
-    """How long recordings of talks are kept. Whichever limit is reached first counts; the oldest go first."""
-
-    keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
-    keep_gigabytes: Annotated[float, Field(gt=0, le=100_000)] = 10.0
-    """Of all recordings together; an hour takes 58 MB."""
-    longest: Annotated[int, Field(ge=10, le=3600)] = 3600
-    """Seconds of one recording."""
-
-
-class CallbackSettings(Settings):
-    """How callers are called back, through the trunk of ``transfers``. Times are seconds."""
-
-    ring_time: PositiveSeconds = 30.0
-    retries: Annotated[int, Field(ge=0, le=20)] = 2
-    """How often the number is dialled again when nobody presses 1."""
-    retry_after: PositiveSeconds = 300.0
-    expires: PositiveSeconds = 14_400.0
-    """After so long nobody is called back any more."""
-
-
-class Transfers(Settings):
-    """Dialling outside. Emergency and premium numbers are never dialled, whatever is allowed here."""
-
-    trunk: Trunk
-    """The endpoint in Asterisk's pjsip.conf that numbers are dialled through."""
-    allow: Annotated[tuple[Prefix, ...], Field(min_length=1)]
-    """Beginnings of numbers: ``+49`` for a country, a whole number for that one alone."""
-    caller_id: E164 | None = None
-    """What the other side is shown; not given: the caller's number."""
-
-
-class LimitSettings(Settings):
-    """What one engine takes on before it leaves new callers to other engines and the fallback."""
-
-    calls: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    """At once."""
-    arrivals: Annotated[float, Field(gt=0, le=10_000)] = 100.0
-    """New calls a second, on average over ``overload.BURST_S``."""
-    store_lag: PositiveSeconds = 1.0
-    """Seconds that the database may take for a transaction."""
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(calls=self.calls, arrivals_per_s=self.arrivals, store_lag_s=self.store_lag)
-
-
-class SpeechSettings(Settings):
-    """What speaks the texts when they are loaded."""
-
-    engine: Literal["espeak-ng", "piper"] = "espeak-ng"
-    program: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    """Path of the program; not given: found by its name. A change takes a restart."""
-    voices: dict[Language, Annotated[str, Field(min_length=1, max_length=500)]] = Field(default_factory=dict)
-    """For piper: the voice file (``.onnx``) of each language."""
-
-
-class SmsSettings(Settings):
-    provider: Provider = "simulator"
-    """A change takes a restart: texts under way are the provider's who took them."""
-    sender: E164
 
 
 class Site(Settings):
@@ -306,7 +178,7 @@ class Site(Settings):
 
     def queue_rules(self) -> dict[str, QueueRules]:
         """Whom callers may be offered to, by queue."""
-        return {name: _rules(queue) for name, queue in self.queues.items()}
+        return {name: queue.rules for name, queue in self.queues.items()}
 
     def profiles(self) -> dict[str, Profile]:
         """What each agent can take, by name."""
@@ -405,10 +277,3 @@ class Site(Settings):
     def queues_of(self) -> dict[str, frozenset[str]]:
         """The queues each agent serves, by agent name."""
         return {name: agent.queues for name, agent in self.agents.items()}
-
-
-def _rules(queue: Queue) -> QueueRules:
-    steps = (
-        OverflowStep(after_s=step.after, queues=step.queues, skills=step.skills) for step in queue.overflow
-    )
-    return QueueRules(strategy=queue.strategy, skills=queue.skills, overflow=tuple(steps))

@@ -21,7 +21,7 @@ from ivr_engine.messaging.recordings import RecordingKeeper
 from ivr_engine.messaging.written import write_whole
 from ivr_engine.sim.people import Caller, answers
 from ivr_engine.sim.recordings import SimRecordings
-from ivr_engine.site.models import RecordingSettings
+from ivr_engine.site.general import RecordingSettings
 from tests.flow.centre import Centre, Engine, contact_centre, virtual
 from tests.flow.crashes import restart
 
