@@ -218,28 +218,30 @@ class AriClient:
         try:
             await consumer.take_stock()
             log.info("ari.connected", url=self._settings.url, application=self._settings.application)
+            times = self._settings.times
+            await self._sign_of_life(times.first_echo_s)
             while True:
-                await self._sign_of_life()
-                await asyncio.sleep(self._settings.times.heartbeat_s)
+                await asyncio.sleep(times.heartbeat_s)
+                await self._sign_of_life(times.deadline_s)
         except ExternalError as error:
             return str(error)
 
-    async def _sign_of_life(self) -> None:
+    async def _sign_of_life(self, patience_s: float) -> None:
         """Tells the watchdog that this engine lives, and proves that the socket is not half-open.
 
         That requests are answered does not prove that events come: when the socket before this one ends
         late, Asterisk switches the application off although a new socket has it. So an event is sent too.
         """
-        application, patience = self._settings.application, self._settings.times.deadline_s
+        application = self._settings.application
         await self.asterisk.set_global_var(variable=f"IVR_ALIVE_{application}", value=str(int(time.time())))
         self._echo.clear()
         await self.events.user_event(event_name=ECHO, application=application)
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(patience_s):
                 await self._echo.wait()
         except TimeoutError as error:
             raise Unreachable(
-                f"events stay away: one sent to ourselves did not come in {patience:g} s"
+                f"events stay away: one sent to ourselves did not come in {patience_s:g} s"
             ) from error
 
 

@@ -16,6 +16,8 @@ class AriTimes:
     """Requests that may block Asterisk (long lists, dynamic configuration); they travel over HTTP."""
     heartbeat_s: float = 3.0
     """Between two signs of life, and between two pings of the socket."""
+    first_echo_s: float = 2.0
+    """Until an event that was sent to ourselves has come over a new connection; later ``deadline_s``."""
     retry_first_s: float = 0.2
     retry_most_s: float = 5.0
     """Wait before connecting again: doubled from the first to the most, with jitter."""

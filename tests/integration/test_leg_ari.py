@@ -133,7 +133,10 @@ class AriWorld:
                 folder=self._folder,
             )
         )
-        return SippCaller(call), await self._engine.arrives()
+        try:
+            return SippCaller(call), await self._engine.arrives()
+        except TimeoutError:
+            raise AssertionError(f"nobody arrived; the caller: {call.log()} {call.errors()}") from None
 
     async def phone(self, behaviour: str) -> Phone:
         account = PhoneAccount(f"phone-{uuid4().hex[:6]}", "secret")
