@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from scripts.stack import Asterisk, Ports, from_environment
+
+LAST_CALL_S = 15.0
+"""A caller who hung up as the last test ended is gone by then; SIPp may wait for an answer to its BYE."""
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +30,13 @@ def own_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]
     folder = tmp_path_factory.mktemp("own-asterisk")
     with Asterisk.start(folder=folder, ports=Ports.free(), fallback_limit_s=6) as started:
         yield started
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_call_is_left(asterisk: Asterisk) -> Iterator[None]:
+    """Every file leaves Asterisk as empty as it found it: a call left behind would disturb the next one."""
+    yield
+    deadline = time.monotonic() + LAST_CALL_S
+    while left := asterisk.cli("core show channels concise").strip():
+        assert time.monotonic() < deadline, f"calls left behind:\n{left}"
+        time.sleep(0.1)

@@ -17,6 +17,7 @@ from ivr_engine.sipp.ears import MUSIC, Ear
 from ivr_engine.sipp.sounds import Kind, Library
 from scripts.stack import Asterisk, Ports
 from scripts.stack.fallback import fallback_sounds
+from tests.integration.asterisk_now import nothing_left
 from tests.integration.sip import Sipp, caller, eventually, phone, phone_that_answers, refused
 
 AGENT = "agent-anna"
@@ -121,13 +122,6 @@ async def ear() -> AsyncIterator[Ear]:
         yield one
 
 
-async def gone(asterisk: Asterisk) -> None:
-    async def none_left() -> bool:
-        return "0 active channels" in await asyncio.to_thread(asterisk.cli, "core show channels count")
-
-    await eventually(none_left)
-
-
 async def test_without_an_engine_the_caller_hears_the_sentence_then_music(
     asterisk: Asterisk, sipp: Sipp, ear: Ear
 ) -> None:
@@ -136,7 +130,7 @@ async def test_without_an_engine_the_caller_hears_the_sentence_then_music(
         music = await ear.hears(MUSIC)
         await ear.listens(5)
     await asyncio.to_thread(asterisk.cli, "channel request hangup all")
-    await gone(asterisk)
+    await nothing_left(asterisk)
     assert ear.heard(0.3) == ["wait", MUSIC]
     assert music.seconds > 4.5, ear.story()
     assert ear.longest(Kind.NOTHING) == 0, ear.story()
@@ -262,7 +256,7 @@ async def test_what_is_not_a_number_does_not_exist(
 ) -> None:
     async with engine(asterisk) as one:
         await sipp.play(refused(404), caller="+4915112345678", number=number, ear=ear.port)
-        await gone(asterisk)
+        await nothing_left(asterisk)
     assert not one.events
 
 
@@ -291,4 +285,4 @@ async def test_an_agents_phone_registers_is_rung_and_can_dial_nothing(
             await one.ask("POST", f"channels/{start['channel']['id']}/answer")
             await one.ask("DELETE", f"channels/{start['channel']['id']}")
             await call.ended()
-    await gone(asterisk)
+    await nothing_left(asterisk)

@@ -12,8 +12,9 @@ from ivr_engine.asterisk.watchdog import WatchdogSettings, watch
 from ivr_engine.sipp.ears import MUSIC, Ear
 from ivr_engine.sipp.sounds import Kind
 from scripts.stack import Asterisk
+from tests.integration.asterisk_now import nothing_left
 from tests.integration.sip import Sipp, caller, eventually
-from tests.integration.test_fallback import Engine, engine, fallback_ear, gone
+from tests.integration.test_fallback import Engine, engine, fallback_ear
 
 LIMIT_S = 2.0
 
@@ -62,7 +63,7 @@ async def test_callers_of_an_engine_that_never_comes_back_reach_another(
         await other.ask("DELETE", f"channels/{channel}")
         await other.ask("DELETE", "bridges/waiting")
         await call.ended()
-    await gone(asterisk)
+    await nothing_left(asterisk)
     assert ear.longest(Kind.NOTHING) == 0, ear.story()
 
 
@@ -99,7 +100,7 @@ async def test_a_leg_left_alone_is_ended(asterisk: Asterisk) -> None:
         )
         await dying.seen("StasisStart")
     async with watched(asterisk):
-        await gone(asterisk)
+        await nothing_left(asterisk)
 
 
 async def test_an_asterisk_that_is_away_is_waited_for(own_asterisk: Asterisk, tmp_path: Path) -> None:
@@ -115,4 +116,4 @@ async def test_an_asterisk_that_is_away_is_waited_for(own_asterisk: Asterisk, tm
                 return len(await dying.ask("GET", "channels")) > 0
 
             await eventually(there)
-        await gone(own_asterisk)
+        await nothing_left(own_asterisk)
