@@ -87,7 +87,7 @@ class Parts:
         self.trunks = trunk_watch(settings, self.clock)
         metrics.follow_trunks(self.trunks.up)
         self.texts = Texts(
-            settings, lambda: self.site, store, self.clock, lambda call_id: self.house.bells.ring(call_id)
+            settings, lambda: self.site, store, self.clock, lambda: self.house.bells.ring_all()
         )
         self.crms = Crms(settings, lambda: self.site, store, self.clock, os.environ)
         self.voicemail = VoicemailStorer(

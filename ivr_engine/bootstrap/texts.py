@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Final
 
 from fastapi import APIRouter
 
@@ -15,6 +13,7 @@ from ivr_engine import keys
 from ivr_engine.bootstrap.adapters import sms_provider
 from ivr_engine.bootstrap.crms import LINKS_SECRET
 from ivr_engine.domain.messages import Message
+from ivr_engine.domain.opt_out import wants_no_call
 from ivr_engine.messaging import opt_outs
 from ivr_engine.messaging.abuse import abuse_veto
 from ivr_engine.messaging.carriers import Carriers, Second
@@ -35,11 +34,9 @@ from ivr_engine.web.file_links import FileLinks
 from ivr_engine.web.handset import handset_router, no_handset_router
 from ivr_engine.web.webhooks import WebhookServices
 
-COMMITTED_S: Final = 1.0
-
 
 class Texts:
-    """``called_off`` is told which call's callback a text has ended."""
+    """``called_off`` is told when a text may have ended somebody's callback."""
 
     def __init__(
         self,
@@ -47,7 +44,7 @@ class Texts:
         site: Callable[[], Site],
         store: Store,
         clock: Clock,
-        called_off: Callable[[str], None],
+        called_off: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._site = site
@@ -127,10 +124,12 @@ class Texts:
             stored=self._stored,
         )
 
-    def _stored(self, _text: Message) -> None:
+    def _stored(self, text: Message) -> None:
         """It may have pictures, and it may have been answered."""
         self.media.wake()
         self.outbox.wake()
+        if wants_no_call(text.text):
+            self._called_off()
 
     def _links_of(self, provider: SmsProvider) -> FileLinks:
         """Below the provider's webhooks, so that whoever lets those through lets the links through."""
@@ -145,10 +144,4 @@ class Texts:
         )
 
     def _rules(self, provider: SmsProvider) -> InboundRules:
-        loop = asyncio.get_running_loop()
-
-        def later(call_id: str) -> None:
-            """Told within the transaction: a moment later it is committed, and can be seen."""
-            loop.call_soon_threadsafe(lambda: loop.call_later(COMMITTED_S, self._called_off, call_id))
-
-        return replace(InboundRules.of(provider.name, self._site()), called_off=later)
+        return InboundRules.of(provider.name, self._site())

@@ -26,3 +26,8 @@ class Bells:
     def ring(self, call_id: str) -> None:
         if bell := self._bells.get(call_id):
             bell.set()
+
+    def ring_all(self) -> None:
+        """Something has changed, and who does it knows no better."""
+        for bell in self._bells.values():
+            bell.set()

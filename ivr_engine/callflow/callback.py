@@ -300,9 +300,10 @@ def _failed(house: House, call: Call, reason: str, tx: Tx) -> Call:
         offer_ends_at=None,
         callback=callback.not_reached(now, settings.retry_after),
     )
-    if callback.attempts > settings.retries:
-        current = tickets.if_abandoned(house, tx, current.ended(EndReason.CALLBACK_FAILED, now), now)
-        tx.events.add(now, call.id, CallFinished(EndReason.CALLBACK_FAILED))
+    if callback.called_off or callback.attempts > settings.retries:
+        why = EndReason.CALLBACK_CANCELLED if callback.called_off else EndReason.CALLBACK_FAILED
+        current = tickets.if_abandoned(house, tx, current.ended(why, now), now)
+        tx.events.add(now, call.id, CallFinished(why))
     tx.calls.save(current)
     return current
 

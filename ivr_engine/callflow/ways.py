@@ -182,7 +182,12 @@ def taken_up(house: House, tx: Tx, call: Call) -> Call:
     theirs. ``call`` is not stored here."""
     if call.caller is None:
         return call
-    other = tx.calls.to_call_back(call.caller, call.queue)
+    waiting = (
+        other
+        for other in tx.calls.callbacks(call.caller)
+        if other.queue == call.queue and other.chapter is Chapter.CALLBACK
+    )
+    other = next(waiting, None)
     if other is None:
         return call
     now = house.clock.now()

@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
     """``number`` is E.164, confirmed by the caller. ``attempts``: how often it was dialled. ``next_try_at``:
-    not offered to agents before. ``rings_until``: it is being dialled now, until then at most."""
+    not offered to agents before. ``rings_until``: it is being dialled now, until then at most.
+    ``called_off``: they wrote meanwhile that they want none; this try is the last."""
 
     number: str
     expires_at: datetime
     attempts: int = 0
     next_try_at: datetime | None = None
     rings_until: datetime | None = None
+    called_off: bool = False
 
     def wait_s(self, now: datetime) -> float:
         """Seconds until it may be offered."""

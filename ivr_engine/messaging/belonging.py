@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,21 +19,16 @@ AFTER_HANG_UP: Final = timedelta(hours=2)
 """Where no site says how long a text belongs to a call that has ended."""
 
 
-def _nobody_waits(call_id: str) -> None:
-    """Where no coroutine does."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundRules:
     """``provider``: whose ids these are. ``country``: where numbers without a country code are from.
     ``after_hang_up``: how long a text still belongs to a call that has ended. Without ``site`` nothing is
-    answered. ``called_off`` is told the calls whose callback a text has ended."""
+    answered."""
 
     provider: str
     country: str
     after_hang_up: timedelta = AFTER_HANG_UP
     site: Site | None = None
-    called_off: Callable[[str], None] = _nobody_waits
 
     @classmethod
     def of(cls, provider: str, site: Site) -> InboundRules:

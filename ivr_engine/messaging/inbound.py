@@ -81,8 +81,7 @@ def received(tx: Tx, sms: InboundSms, rules: InboundRules, now: datetime) -> Mes
         open_late(tx, whose.call, rules.site, now)
     command = opt_outs.heard(tx, message, rules.site, now, told=sms.told)
     if rules.site is not None:
-        for ended in opt_outs.call_off(tx, message, rules.site, now):
-            rules.called_off(ended)
+        opt_outs.call_off(tx, message, rules.site, now)
     if command is None and whose.over is not None and rules.site is not None:
         answer(tx, whose.over, message, rules.site, now)
     return message

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.domain.calls import EndReason
+from ivr_engine.domain.calls import Chapter, EndReason
 from ivr_engine.domain.consent import ConsentRecord, NotOffered, Withdrawal
 from ivr_engine.domain.events import (
     CallFinished,
@@ -30,6 +30,7 @@ from ivr_engine.domain.numbers import language_of, to_e164
 from ivr_engine.domain.opt_out import Command, command_of, wants_no_call
 from ivr_engine.domain.opt_outs import How, OptOut, Said
 from ivr_engine.errors import Refused
+from ivr_engine.messaging.abandoned import open_late
 from ivr_engine.ports import Tx
 from ivr_engine.site.models import Site
 from ivr_engine.site.opt_outs import Answer
@@ -125,19 +126,21 @@ def heard(
     return command
 
 
-def call_off(tx: Tx, text: Message, site: Site, now: datetime) -> list[str]:
-    """End the callbacks of who writes that they want none; the ids of those calls."""
+def call_off(tx: Tx, text: Message, site: Site, now: datetime) -> None:
+    """End the callbacks of who writes that they want none. One that is being dialled is not tried again."""
     if not wants_no_call(text.text):
-        return []
-    ended = [
-        waiting for queue in site.queues if (waiting := tx.calls.to_call_back(text.sender, queue)) is not None
-    ]
-    for call in ended:
-        tx.calls.save(call.ended(EndReason.CALLBACK_CANCELLED, now))
-        tx.events.add(now, call.id, CallFinished(EndReason.CALLBACK_CANCELLED))
-    if ended and not tx.opt_outs.is_opted_out(text.sender):
+        return
+    callbacks = tx.calls.callbacks(text.sender)
+    for call in callbacks:
+        if call.chapter is Chapter.CALLBACK:
+            ended = call.ended(EndReason.CALLBACK_CANCELLED, now)
+            tx.calls.save(ended)
+            open_late(tx, ended, site, now)
+            tx.events.add(now, call.id, CallFinished(EndReason.CALLBACK_CANCELLED))
+        elif call.callback is not None:
+            tx.calls.save(replace(call, callback=replace(call.callback, called_off=True)))
+    if callbacks and not tx.opt_outs.is_opted_out(text.sender):
         _write(tx, text, Answer.NO_CALLBACK, site, now)
-    return [call.id for call in ended]
 
 
 def _withdraw(tx: Tx, number: str, said: Said, call_id: str | None) -> None:

@@ -49,8 +49,8 @@ class Calls(Protocol):
         """How many hold a place before this one in its queue (see ``domain.waiting.line``)."""
         ...
 
-    def to_call_back(self, number: str, queue: str) -> Call | None:
-        """Who waits in that queue to be called back at that number, the longest first."""
+    def callbacks(self, number: str) -> list[Call]:
+        """Who is to be called back at that number, or is being dialled, the longest first; locked."""
         ...
 
     def in_line(self, queue: str) -> tuple[int, datetime | None]:

@@ -41,11 +41,8 @@ _LOOK: Final = _ALL.where(_c.id == bindparam("key"))
 _TICKET: Final = select(_c.ticket_id).where(_c.id == bindparam("key"))
 _GET: Final = _LOOK.with_for_update()
 _KNEW: Final = select(_c.id).where(_c.channel_id == bindparam("channel")).limit(1)
-_TO_CALL_BACK: Final = (
-    _ALL.where(_c.calls_back == bindparam("number"), _c.queue == bindparam("queue"))
-    .order_by(_c.started_at, _c.id)
-    .limit(1)
-    .with_for_update()
+_CALLBACKS: Final = (
+    _ALL.where(_c.calls_back == bindparam("number")).order_by(_c.started_at, _c.id).with_for_update()
 )
 _ON_CHANNEL: Final = _ALL.where(_c.channel_id == bindparam("channel"), IS_OPEN).with_for_update()
 
@@ -144,9 +141,9 @@ class CallTable:
         }
         return self._db.scalar(_AHEAD, place)
 
-    def to_call_back(self, number: str, queue: str) -> Call | None:
-        row = self._db.row(_TO_CALL_BACK, {"number": number, "queue": queue}, lock=True)
-        return None if row is None else self._remembered(_call(row))
+    def callbacks(self, number: str) -> list[Call]:
+        values = {"number": number}
+        return [self._remembered(_call(row)) for row in self._db.rows(_CALLBACKS, values, lock=True)]
 
     def in_line(self, queue: str) -> tuple[int, datetime | None]:
         row = self._db.row(_IN_LINE, {"line": queue})
@@ -170,7 +167,7 @@ def _line(call: Call) -> str | None:
 
 
 def _calls_back(call: Call) -> str | None:
-    return call.callback.number if call.callback and call.chapter is Chapter.CALLBACK else None
+    return call.callback.number if call.callback and call.is_callback else None
 
 
 _FIELDS: Final = tuple(field.name for field in fields(Call) if field.name != "id")

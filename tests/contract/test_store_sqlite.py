@@ -236,7 +236,7 @@ _QUERIES: dict[str, tuple[Callable[[Tx], object], set[str]]] = {
     "open": (lambda tx: tx.calls.open(), {"ix_calls_open"}),
     "open in queue": (lambda tx: tx.calls.open(queue="q"), {"ix_calls_open_queue"}),
     "ahead": (lambda tx: tx.calls.ahead(_CALL), {"ix_calls_line"}),
-    "to call back": (lambda tx: tx.calls.to_call_back("+49", "q"), {"ix_calls_back"}),
+    "to call back": (lambda tx: tx.calls.callbacks("+49"), {"ix_calls_back"}),
     "in line": (lambda tx: tx.calls.in_line("q"), {"ix_calls_line"}),
     "calls": (lambda tx: tx.calls.search(), {"ix_calls_started_at"}),
     "calls of": (lambda tx: tx.calls.search(caller="+49"), {"ix_calls_caller_started_at"}),

@@ -15,7 +15,8 @@ from ivr_engine.domain.agents import AgentState
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import CallbackDialled, CallbackFailed, CallbackReached
 from ivr_engine.errors import Refused
-from ivr_engine.ports import Prompt
+from ivr_engine.messaging.inbound import InboundRules, received
+from ivr_engine.ports import InboundSms, Prompt
 from ivr_engine.sim.clock import chance
 from ivr_engine.sim.people import AgentPhone, Behaviour, Caller, answers, busy, does_not_answer
 from ivr_engine.sim.switch import PhoneCall
@@ -167,6 +168,54 @@ async def test_the_staff_cancels_it(how: str) -> None:
         assert (await row(centre)).end_reason is wanted
         with pytest.raises(Refused):
             await do.cancel_callback(call_id)
+
+
+async def writes(centre: Centre, engine: Engine, text: str = "NO CALL") -> None:
+    """As the webhook brings it, and tells the engine once it is stored."""
+    sms = InboundSms("IN1", MOBILE, centre.site.sms.sender, text)
+    rules = InboundRules.of("simulator", centre.site)
+    await centre.store.run(lambda tx: received(tx, sms, rules, centre.clock.now()))
+    engine.house.bells.ring_all()
+
+
+@pytest.mark.parametrize(("rule", "tickets"), [("always", 1), ("only_with_sms", 1), ("never", 0)])
+@virtual
+async def test_who_writes_that_they_want_no_call_is_not_called(rule: str, tickets: int) -> None:
+    async with centre_of(abandoned_tickets=rule) as (centre, engine, phone):
+        await asks(centre)
+        await writes(centre, engine)
+        async with asyncio.timeout(1):
+            await engine.reception.empty()  # nobody waits for it any more
+        await engine.desk.sign_in("anna")
+        await asyncio.sleep(200)
+        assert not phone.calls
+        assert (await row(centre)).end_reason is EndReason.CALLBACK_CANCELLED
+        kept = await centre.tickets()
+        assert [[comment.text for comment in ticket.comments] for ticket in kept] == [["NO CALL"]] * tickets
+
+
+@virtual
+async def test_who_writes_that_while_it_rings_is_not_tried_again() -> None:
+    async with centre_of(does_not_answer, presses("1")) as (centre, engine, phone):
+        await engine.desk.sign_in("anna")
+        await asks(centre)
+        await phone.rings(1)
+        await writes(centre, engine)
+        await asyncio.sleep(600)
+        assert len(phone.rang_at) == 1
+        assert (await row(centre)).end_reason is EndReason.CALLBACK_CANCELLED
+        assert (await centre.agent("anna")).state is AgentState.AVAILABLE
+        await centre.nothing_left()
+
+
+@virtual
+async def test_who_writes_that_and_answers_all_the_same_is_connected() -> None:
+    async with centre_of(presses("1", after_s=5)) as (centre, engine, phone):
+        await engine.desk.sign_in("anna")
+        await asks(centre)
+        await phone.rings(1)
+        await writes(centre, engine)
+        await chapter_is(centre, Chapter.TALKING)
 
 
 @virtual

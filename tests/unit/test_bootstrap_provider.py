@@ -121,6 +121,32 @@ async def test_without_the_simulator_the_handset_says_what_to_do(method: str) ->
     assert "provider: simulator" in answer.text
 
 
+async def test_who_waits_to_call_somebody_back_is_woken_by_a_text_that_may_call_it_off(
+    store: Store, site: Site, tmp_path: Path
+) -> None:
+    woken: list[str] = []
+    settings = from_environ({"IVR_STATE": str(tmp_path)})
+    texts = Texts(settings, lambda: site, store, UtcClock(), lambda: woken.append("woken"))
+    text = outbound(
+        id="m1",
+        sender=PHONE,
+        recipient=site.sms.sender,
+        text="No call please",
+        provider="simulator",
+        purpose="reply",
+        call_id=None,
+        now=datetime.now(UTC),
+    )
+    try:
+        stored = texts.webhooks().stored
+        stored(replace(text, text="Hello"))
+        assert not woken
+        stored(text)
+        assert woken == ["woken"]
+    finally:
+        await texts.close()
+
+
 async def test_a_second_provider_has_its_webhooks_its_numbers_and_its_links(
     store: Store, site: Site, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from ivr_engine.store.tables import metadata
 MODULES = (agents, calls, consents, engines, events, messages, store, tickets)
 LOCKING = {
     agents: {"_GET"},
-    calls: {"_GET", "_ON_CHANNEL", "_TO_CALL_BACK"},
+    calls: {"_CALLBACKS", "_GET", "_ON_CHANNEL"},
     messages: {"_GET", "_BY_PROVIDER", "_LEFT_IN_SENDING", "_MAKE_READY", "_TO_SEND"},
     tickets: {"_LOCK"},
 }

@@ -54,7 +54,7 @@ calls: Final = Table(
     Column("is_open", Boolean, nullable=False),
     Column("line", Name, comment="the queue it holds a place in, if any"),
     Column("place_at", UtcDateTime, nullable=False, comment="since when its place counts"),
-    Column("calls_back", Name, comment="the number, while it waits to be called back"),
+    Column("calls_back", Name, comment="the number, while it is to be called back"),
 )
 
 IS_OPEN: Final = calls.c.is_open.is_(true())

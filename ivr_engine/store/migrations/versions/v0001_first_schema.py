@@ -81,7 +81,7 @@ def upgrade() -> None:
         sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.Column("line", _NAME, comment="the queue it holds a place in, if any"),
         sa.Column("place_at", _TIME, nullable=False, comment="since when its place counts"),
-        sa.Column("calls_back", _NAME, comment="the number, while it waits to be called back"),
+        sa.Column("calls_back", _NAME, comment="the number, while it is to be called back"),
         sa.PrimaryKeyConstraint("id", name="pk_calls"),
     )
     op.create_index("ix_calls_caller_started_at", "calls", ["caller", "started_at"])
