@@ -36,6 +36,7 @@ class World:
     def __post_init__(self) -> None:
         trunk = {self.site.transfers.trunk} if self.site.transfers else set[str]()
         names = {name for section in _NAMED for name in self.raw.get(section, {})} - trunk
+        names |= set(self.raw.get("access_points", {}).get("points", {}))
         object.__setattr__(self, "names", frozenset(names))
 
     @property
@@ -43,9 +44,10 @@ class World:
         return f"w{self.number}-"
 
     def settings(self) -> Raw:
-        """The sections that are this world's own."""
+        """The sections that are this world's own; ``points`` are those of ``access_points``."""
         own = {section: self._own(self.raw.get(section, {})) for section in _NAMED}
         own["numbers"] = {self._dialled(n): self._own(to) for n, to in self.raw["numbers"].items()}
+        own["points"] = self._own(self.raw.get("access_points", {}).get("points", {}))
         own["schedules"] = {self.prefix + name: self._hours(name) for name in self.raw.get("schedules", {})}
         return copy.deepcopy(own)  # nothing is shared: YAML would write aliases
 
@@ -53,7 +55,7 @@ class World:
         told: Raw = self._own(self.file.script.model_dump(exclude_none=True))
         for step in told["steps"]:
             if "dials" in step:
-                step["dials"] = self._dialled(step["dials"])
+                step["dials"]["number"] = self._dialled(step["dials"]["number"])
         return replace(self.file, script=Script.model_validate(told))
 
     def _dialled(self, number: str) -> str:
@@ -71,10 +73,14 @@ class World:
         return self.prefix + value if value in self.names else value
 
     def _hours(self, name: str) -> Raw:
-        """Those of the site; with ``at``: open or closed for ever, as at that hour."""
+        """Those of the site; with ``at``: open, closed or a holiday for ever, as at that hour."""
         given = self.raw["schedules"][name]
         begins = self.file.script.begins
         if begins is None:
             return given
-        is_open = opening(self.site.schedules[name].schedule, begins).open
-        return {"time_zone": given["time_zone"], "hours": _ALWAYS if is_open else {}}
+        then = opening(self.site.schedules[name].schedule, begins)
+        if then.holiday is None:
+            return {"time_zone": given["time_zone"], "hours": _ALWAYS if then.open else {}}
+        holiday = {"name": then.holiday, "from": "01-01", "to": "12-31"}
+        of_day = {"hours": ["00:00-24:00"]} if then.open else {}
+        return {"time_zone": given["time_zone"], "hours": _ALWAYS, "holidays": [holiday | of_day]}
