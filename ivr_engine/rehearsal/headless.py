@@ -16,7 +16,7 @@ from ivr_engine.rehearsal.centre import Centre, open_centre
 from ivr_engine.rehearsal.line import Item, NotHeard
 from ivr_engine.rehearsal.pictures import PICTURE
 from ivr_engine.rehearsal.player import Outcome, play
-from ivr_engine.rehearsal.script import HIDDEN, Phone, Script, Sent
+from ivr_engine.rehearsal.script import HIDDEN, Dialling, Phone, Script, Sent
 from ivr_engine.rehearsal.script_files import ScriptFile
 from ivr_engine.rehearsal.written_prompts import seconds_to_say
 from ivr_engine.sim import clock
@@ -39,6 +39,9 @@ ANYBODY: Final = "+4915112345678"
 """Who calls where a script does not say."""
 
 NO_SOUNDS: Final = frozenset({"ringing", "end"})
+
+TRUNK: Final = "ivr-trunk"
+"""Where calls come through, as in the dialplan that comes with the product."""
 
 RING_S: Final = 1.0
 """How long a caller's own phone rings before it is picked up."""
@@ -98,7 +101,11 @@ class HeadlessLine:
         phones = {name: Phone(does="does_not_answer") for name in centre.site.agents} | script.phones
         for name, phone in phones.items():
             AgentPhone(centre.switch, name, _behaviour(phone)).registered = phone.does != "is_gone"
-        centre.lookup.answers.update(script.answers)
+        for url, answer in script.answers.items():
+            if answer == "too_late":
+                centre.lookup.too_late.add(url)
+            else:
+                centre.lookup.answers[url] = answer
 
     def leave(self) -> None:
         for caller in [*self._others, *([self._caller] if self._caller else [])]:
@@ -111,9 +118,12 @@ class HeadlessLine:
             self._others.append(await call(self._centre.switch, f"+49151200{other:05}", number))
             await self._others[-1].hears_prompt("music")
 
-    async def dial(self, number: str) -> None:
-        self.acts.append(Act(self._since_answer(), "dials", number))
-        self._caller = await call(self._centre.switch, self._signalled, number)
+    async def dial(self, how: Dialling) -> None:
+        self.acts.append(Act(self._since_answer(), "dials", how.number))
+        channel = self._centre.switch.call_in(
+            self._signalled, how.number, trunk=how.trunk or TRUNK, headers=how.headers
+        )
+        self._caller = Caller(self._centre.switch, channel)
         self._caller.speaks(0)
         self._cursor = -1
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
-from ivr_engine.rehearsal.script import Sent
+from ivr_engine.rehearsal.script import Dialling, Sent
 
 Item = dict[str, Any]
 """As the API shows it."""
@@ -27,7 +27,7 @@ class Line(Protocol):
         """So many others call that number and wait."""
         ...
 
-    async def dial(self, number: str) -> None: ...
+    async def dial(self, how: Dialling) -> None: ...
 
     async def press(self, key: str) -> None: ...
 
@@ -84,5 +84,7 @@ def prompt_name(sound: str) -> str:
 
 
 def is_prompt(pattern: str) -> Callable[[str], bool]:
-    """Whether a sound is a prompt with such a name."""
+    """Whether a sound is a prompt with such a name, of any language where the pattern names none."""
+    if "/" in pattern:
+        return lambda sound: fnmatchcase(sound, pattern)
     return lambda sound: fnmatchcase(prompt_name(sound), pattern)

@@ -14,7 +14,7 @@ from ivr_engine.errors import Refused
 from ivr_engine.rehearsal.line import Item, NotHeard
 from ivr_engine.rehearsal.pictures import PICTURE
 from ivr_engine.rehearsal.player import Outcome, play
-from ivr_engine.rehearsal.script import HIDDEN, Phone, Script, Sent
+from ivr_engine.rehearsal.script import HIDDEN, Dialling, Phone, Script, Sent
 from ivr_engine.rehearsal.script_files import ScriptFile
 from ivr_engine.rehearsal.voices import AGENT_VOICE, CALLER_VOICE, QUIET
 from ivr_engine.rehearsal.written_prompts import seconds_to_say
@@ -130,10 +130,12 @@ class LiveLine:
             await calls.logs("answered", call_id=calls.call_id(each + 1))
             await calls.ears[each].hears(MUSIC)
 
-    async def dial(self, number: str) -> None:
-        self._dialled = number
+    async def dial(self, how: Dialling) -> None:
+        if how.trunk is not None:
+            raise Refused("through which trunk a call comes is Asterisk's to say: play it with `script run`")
+        self._dialled = how.number
         signalled = "anonymous" if self._hidden else self._number
-        self._call = await self._opened.enter_async_context(self._calls(number, [signalled]))
+        self._call = await self._opened.enter_async_context(self._calls(how.number, [signalled], how.headers))
         self._call_id = self._call.call_id(1)
         self._ear.speaks(QUIET)
 
@@ -232,9 +234,11 @@ class LiveLine:
             raise NotHeard("nobody has dialled yet")
         return self._call.ears[0]
 
-    def _calls(self, number: str, callers: Sequence[str]):  # noqa: ANN202  a context manager, as process.calls
+    def _calls(  # noqa: ANN202  a context manager, as process.calls
+        self, number: str, callers: Sequence[str], headers: Mapping[str, str] | None = None
+    ):
         return process.calls(
-            self._scenario("caller", scenarios.caller(scenarios.LED)),
+            self._scenario("caller", scenarios.caller(scenarios.LED, headers=headers)),
             self._system.server,
             number=number,
             callers=callers,

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from ivr_engine.errors import IvrError
 from ivr_engine.rehearsal.line import Item, Line, NotHeard, is_prompt
-from ivr_engine.rehearsal.script import Expects, Step, TicketExpected
+from ivr_engine.rehearsal.script import Dialling, Expects, Step, TicketExpected
 from ivr_engine.rehearsal.script_files import ScriptFile
 
 LOOK_AGAIN_S: Final = 0.1
@@ -55,8 +55,8 @@ class _Playing:
     async def step(self, step: Step) -> None:
         line = self.line
         match step.kind:
-            case "dials":
-                await self._dial(step.dials or "")
+            case "dials" if step.dials is not None:
+                await self._dial(step.dials)
             case "says":
                 await line.say(step.says or "")
             case "presses":
@@ -78,10 +78,10 @@ class _Playing:
             case _:
                 await self._meet(step.expects or Expects())
 
-    async def _dial(self, number: str) -> None:
+    async def _dial(self, how: Dialling) -> None:
         if self.file.script.company and not self.line.heard():
-            await self.line.company(number, self.file.script.company)
-        await self.line.dial(number)
+            await self.line.company(how.number, self.file.script.company)
+        await self.line.dial(how)
 
     async def _press(self, keys: str) -> None:
         for count, key in enumerate(keys):

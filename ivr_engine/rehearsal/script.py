@@ -4,14 +4,23 @@ the rest; the classes here are also the JSON Schema that editors complete by."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ivr_engine.site.values import E164, Dialled, Name, PositiveSeconds, Seconds, Settings
+from ivr_engine.site.values import (
+    E164,
+    Dialled,
+    HeaderName,
+    Name,
+    PositiveSeconds,
+    Seconds,
+    Settings,
+    Trunk,
+)
 
 LONGEST_WAIT_S: Final = 15.0
 """How long an expectation is waited for, where a script says nothing else."""
@@ -34,7 +43,14 @@ def _fits(pattern: str, remedy: str) -> Any:  # noqa: ANN401  what pydantic take
 
 Keys = Annotated[str, _fits(r"[0-9*#]{1,20}", "write keys: 1, or '*' and '#' in quotes, or several as 123")]
 PromptPattern = Annotated[
-    str, _fits(r"[a-z][a-z0-9_.*-]{0,60}", "write a prompt's name, or position.* for any that begins so")
+    str,
+    _fits(
+        r"([a-z]{2}/)?[a-z][a-z0-9_.*-]{0,60}",
+        "write a prompt's name, or de/name for one in German, or position.* for any that begins so",
+    ),
+]
+HeaderValue = Annotated[
+    str, _fits(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,60}", "write letters, digits, dots, dashes and spaces")
 ]
 Moment = Annotated[
     str, _fits(r"\d{4}-\d\d-\d\d [0-2]\d:[0-5]\d", "write it like 2026-03-02 09:30; it is UTC")
@@ -63,12 +79,33 @@ def _text_alone(value: object) -> object:
     return {"text": value} if isinstance(value, str) else value
 
 
+class Dialling(Settings):
+    """A call, as the caller's side makes it."""
+
+    number: Dialled
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    """SIP headers it brings along."""
+    trunk: Trunk | None = None
+    """The endpoint of pjsip.conf that it comes through: only where time is virtual, and not given, it is
+    ``ivr-trunk``."""
+
+
+def _number_alone(value: object) -> object:
+    return cast(object, value) if isinstance(value, Mapping) else {"number": value}
+
+
+Dials = Annotated[Dialling, BeforeValidator(_number_alone, json_schema_input_type=Dialled | Dialling)]
+
+
 class Written(Settings):
     """A text from the caller's phone."""
 
     text: Words
     picture: bool = False
     """With a picture."""
+
+
+Writes = Annotated[Written, BeforeValidator(_text_alone, json_schema_input_type=Words | Written)]
 
 
 def _preset_alone(value: object) -> object:
@@ -88,6 +125,9 @@ class Sent(Settings):
         return self
 
 
+AgentSends = Annotated[Sent, BeforeValidator(_preset_alone, json_schema_input_type=Name | Sent)]
+
+
 class TicketExpected(Settings):
     comments: Annotated[int, Field(ge=0)] | None = None
     """At least so many."""
@@ -103,7 +143,8 @@ class Expects(Settings):
     rest is looked at."""
 
     prompt: PromptPattern | None = None
-    """Is heard next, or is being heard; in whatever language. ``position.*``: any of that beginning."""
+    """Is heard next, or is being heard; in whatever language, or with ``de/`` before it in that one.
+    ``position.*``: any of that beginning."""
     whole: bool = False
     """Wait until the prompt was heard to its end."""
     sound: Sound | None = None
@@ -143,7 +184,8 @@ class Expects(Settings):
 class Step(Settings):
     """Exactly one of these."""
 
-    dials: Dialled | None = None
+    dials: Dials | None = None
+    """A number, or ``{number: …, headers: {X-IVR-Access: …}}``."""
     says: Words | None = None
     """Words; they take as long as they take to speak."""
     presses: Keys | None = None
@@ -152,9 +194,9 @@ class Step(Settings):
     hangs: Literal["up"] | None = None
     picks: Literal["up"] | None = None
     """The caller is called back: wait until the phone rings, and answer it."""
-    writes: Annotated[Written, BeforeValidator(_text_alone)] | None = None
+    writes: Writes | None = None
     """A text to whoever wrote last."""
-    agent_sends: Annotated[Sent, BeforeValidator(_preset_alone)] | None = None
+    agent_sends: AgentSends | None = None
     """The agent who talks to the caller sends a text: ``photo`` (a preset), or ``{text: …}``."""
     signs_in: Name | None = None
     """An agent begins to work."""
@@ -183,8 +225,9 @@ class Script(Settings):
     """So many others dial the same number before, and wait."""
     phones: dict[Name | E164, Annotated[Phone, BeforeValidator(_written_short)]] = Field(default_factory=dict)
     """Who sits at which phone: agents by name, numbers outside in full."""
-    answers: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """What other systems answer to data dips, by address: only where time is virtual."""
+    answers: dict[str, dict[str, Any] | Literal["too_late"]] = Field(default_factory=dict)
+    """What other systems answer to data dips, by address: only where time is virtual. ``too_late``: nothing
+    before the deadline."""
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
 
     @property
@@ -193,7 +236,7 @@ class Script(Settings):
 
     @property
     def dialled(self) -> list[str]:
-        return [step.dials for step in self.steps if step.dials is not None]
+        return [step.dials.number for step in self.steps if step.dials is not None]
 
     @property
     def is_called_back(self) -> bool:

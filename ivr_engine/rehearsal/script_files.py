@@ -120,8 +120,12 @@ def _wrong_expectation(
         yield (*place, "times"), "'times' counts nothing", "name the prompt: `heard: consent`"
     for setting in ("prompt", "heard", "not_heard"):
         pattern = getattr(expects, setting)
-        if pattern is not None and not any(fnmatchcase(name, pattern) for name in prompts):
-            yield (*place, setting), f"no prompt is {shown(pattern)}", explain.nearest(pattern, prompts)
+        language, _, name = (pattern or "").rpartition("/")
+        if pattern is not None and not any(fnmatchcase(known, name) for known in prompts):
+            yield (*place, setting), f"no prompt is {shown(pattern)}", explain.nearest(name, prompts)
+        if language and language not in site.languages:
+            remedy = explain.nearest(language, site.languages)
+            yield (*place, setting), f"no language is {shown(language)}", remedy
     if expects.queue is not None and expects.queue not in site.queues:
         yield (
             (*place, "queue"),

@@ -28,7 +28,8 @@ def scenario(played: Played, voice: Callable[[str], str]) -> str:
         raise Refused(f"{played.outcome.file.path}: has two calls, and a scenario is one; play it with --run")
     does = CallerDoes(_attribute(script.what), list(_acts(played, voice)), _end_ms(played))
     signalled = "anonymous" if script.caller == HIDDEN else script.caller or ANYBODY
-    text = caller(does, signalled=signalled, dials=script.dialled[0])
+    [dialling] = [step.dials for step in script.steps if step.dials is not None]
+    text = caller(does, signalled=signalled, dials=dialling.number, headers=dialling.headers)
     notes = "\n".join(_notes(script))
     return text.replace("<scenario", f"<!--\n{notes}\n-->\n<scenario", 1)
 

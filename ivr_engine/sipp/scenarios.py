@@ -8,7 +8,7 @@ cues too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,11 +73,17 @@ class AgentDoes:
 LED: Final = CallerDoes("do what a listener says", [], LONG_MS)
 
 
-def caller(does: CallerDoes, *, signalled: str = "[field0]", dials: str = "[service]") -> str:
+def caller(
+    does: CallerDoes,
+    *,
+    signalled: str = "[field0]",
+    dials: str = "[service]",
+    headers: Mapping[str, str] | None = None,
+) -> str:
     """The scenario of a caller. ``signalled``: the number called from, else CSV field 0; ``dials``: else
-    SIPp's ``-s``."""
+    SIPp's ``-s``. ``headers``: of the INVITE, besides those it needs; plain words."""
     steps = [
-        _send(_invite(), retrans=True),
+        _send(_invite(headers or {}), retrans=True),
         *(_receive(f'response="{code}" optional="true"') for code in (100, 180, 183)),
         _receive('response="200" rrs="true"'),
         _send(_request("ACK", 1)),
@@ -206,10 +212,10 @@ def _asked_whether_there(event: int, contact: str) -> list[str]:
     ]
 
 
-def _invite() -> str:
-    return _caller_head("INVITE sip:[service]@[remote_ip]:[remote_port]", 1, "INVITE") + _SDP.format(
-        event=EVENT
-    )
+def _invite(headers: Mapping[str, str]) -> str:
+    head = _caller_head("INVITE sip:[service]@[remote_ip]:[remote_port]", 1, "INVITE")
+    own = "".join(f"{name}: {value}\n" for name, value in headers.items())
+    return head + own + _SDP.format(event=EVENT)
 
 
 def _request(method: str, cseq: int) -> str:

@@ -30,7 +30,7 @@ Rehearsed = tuple[Site, PromptBook, frozenset[str]]
 
 @cache
 def example(config: Path = PROJECT / "config") -> Rehearsed:
-    site, prompts = load(config), PROJECT / "prompts"
+    site, prompts = load(config), config.parent / "prompts"
     return site, estimated(site, prompts), names_of(site, prompts)
 
 
@@ -120,6 +120,9 @@ def test_what_went_another_way_is_said_with_file_and_line(tmp_path: Path, step: 
         ("signs_in: zoe", 5, "no agent 'zoe'"),
         ("waits: long", 5, "'long' is not a number"),
         ("hangs: on", 5, "'on' is not known; known are: up"),
+        ("expects: {prompt: xx/consent}", 5, "no language is 'xx'"),
+        ("dials: {number: 7, headers: {From: x}}", 5, "'From' is not the name of a header of ours"),
+        ("dials: {number: 7, headers: {X-A: '[x]'}}", 5, "write letters, digits, dots, dashes and spaces"),
         ("writes: {txt: x}", 5, "unknown setting 'txt' in 'steps.1.writes'; did you mean 'text'?"),
     ],
 )

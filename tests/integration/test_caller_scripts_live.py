@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import yaml
@@ -45,7 +45,7 @@ def _worlds() -> dict[str, World]:
     worlds: dict[str, World] = {}
     for scripts, config in folders.items():
         site, raw = load(config), _raw(config)
-        for file in read_scripts([scripts], site, names_of(site, PROJECT / "prompts")):
+        for file in read_scripts([scripts], site, names_of(site, config.parent / "prompts")):
             worlds[file.name] = World(file, raw, site, len(worlds) + 1, ELSEWHERE)
     return worlds
 
@@ -66,13 +66,16 @@ def house(
     asterisk: Asterisk, tmp_path_factory: pytest.TempPathFactory, worlds: dict[str, World]
 ) -> Iterator[House]:
     second = _raw(SECOND / "site")
-    site = example_site() | {name: second[name] for name in ("transfers", "vip")}
+    site = example_site() | {name: second[name] for name in ("transfers", "vip", "skills")}
+    site["access_points"] = second["access_points"] | {"points": {}}
+    sections = site | {"points": site["access_points"]["points"]}
     for section in ("numbers", "queues", "flows", "schedules", "agents"):
-        site[section] = {}
+        sections[section] = site[section] = {}
     for world in worlds.values():
         for section, own in world.settings().items():
-            site[section] |= own
-    with House(asterisk, tmp_path_factory.mktemp("callers") / "house", site) as house:
+            sections[section].update(own)
+    folder = tmp_path_factory.mktemp("callers") / "house"
+    with House(asterisk, folder, site, prompts=SECOND / "prompts") as house:
         yield house
 
 
@@ -130,10 +133,13 @@ async def _play(file: ScriptFile, system: System, outside: asyncio.Lock, *, afte
 async def _other_systems(worlds: dict[str, World]) -> AsyncGenerator[None]:
     """Answer data dips by the number of the world in the path; 503 where a script says nothing."""
     said = {str(world.number): list(world.file.script.answers.values()) for world in worlds.values()}
+    over = asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
-        answers: list[dict[str, Any]] = said[request.match_info["world"]]
-        if not answers:
+        answers = said[request.match_info["world"]]
+        if "too_late" in answers:
+            await over.wait()
+        if not answers or answers[0] == "too_late":
             return web.Response(status=503)
         return web.Response(text=json.dumps(answers[0]), content_type="application/json")
 
@@ -145,6 +151,7 @@ async def _other_systems(worlds: dict[str, World]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
+        over.set()
         await runner.cleanup()
 
 

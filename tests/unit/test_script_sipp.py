@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 def written(file: Path, *, config: Path = PROJECT / "config") -> str:
-    site, prompts = load(config), PROJECT / "prompts"
+    site, prompts = load(config), config.parent / "prompts"
     [script] = read_scripts([file], site, names_of(site, prompts))
     played = play_headless(script, site, estimated(site, prompts), reaction_s=REACTION_S)
     return scenario(played, lambda words: f"{len(words)}.pcap")
@@ -79,3 +79,13 @@ def test_a_capture_holds_the_packets_in_time(tmp_path: Path) -> None:
         assert raw[at + 16 :][:size].endswith(bytes(range(160)))
         at += 16 + size
     assert times == [0, 20_000, 40_000]
+
+
+def test_headers_are_sent_along(tmp_path: Path) -> None:
+    file = tmp_path / "header.yaml"
+    file.write_text(
+        "what: x\nsteps: [{dials: {number: 700, headers: {X-IVR-Access: desk}}}, {expects: {sound: music}}]\n"
+    )
+    text = written(file)
+    assert "INVITE sip:700@[remote_ip]" in text
+    assert text.count("X-IVR-Access: desk\n") == 1
