@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.figures import figure, pytest_terminal_summary
 from tests.postgresql import Server
+
+# How long an example takes says how busy the machine is, not whether the program is right.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 __all__ = ["figure", "postgresql", "pytest_terminal_summary"]
 

@@ -25,9 +25,7 @@ KINDS = ("file", "inline-file", "memory", "postgresql")
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 _unique = itertools.count()
 
-sharing_a_store = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
-)
+sharing_a_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 """For examples that undo what they did: one store serves them all."""
 
 

@@ -404,7 +404,7 @@ async def test_the_caller_s_language(said: str, meant: str) -> None:
         assert (await on.lane.row()).language == meant
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     lines=st.lists(
         st.one_of(
@@ -433,7 +433,7 @@ def test_whatever_answers_in_place_of_an_asterisk_the_visit_ends(lines: list[byt
     clock.run(scenario(), limit_s=3600)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     keys=st.lists(st.tuples(st.sampled_from("0123456789*#"), st.floats(0.01, 14)), max_size=6),
     hang_up_s=st.one_of(st.none(), st.floats(0.01, 60)),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,21 +16,31 @@ LAST_CALL_S = 15.0
 
 
 @pytest.fixture(scope="session")
-def asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every Asterisk of this run plays from: a prompt is rendered once, whoever needs it first."""
+    run = tmp_path_factory.getbasetemp()
+    # Those who test side by side each have a folder of their own in that of the run.
+    return (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "sounds"
+
+
+@pytest.fixture(scope="session")
+def asterisk(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator[Asterisk]:
     """One Asterisk for the whole session: a test that kills it restarts it."""
     named = from_environment()
     if named is not None:
         yield named
         return
-    with Asterisk.start(folder=tmp_path_factory.mktemp("asterisk"), ports=Ports.free()) as started:
+    folder = tmp_path_factory.mktemp("asterisk")
+    with Asterisk.start(folder=folder, ports=Ports.free(), sounds_dir=sounds) as started:
         yield started
 
 
 @pytest.fixture
-def own_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
+def own_asterisk(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator[Asterisk]:
     """An Asterisk for one test alone, with a short fallback (6 s until the goodbye)."""
     folder = tmp_path_factory.mktemp("own-asterisk")
-    with Asterisk.start(folder=folder, ports=Ports.free(), fallback_limit_s=6) as started:
+    ports = Ports.free()
+    with Asterisk.start(folder=folder, ports=ports, sounds_dir=sounds, fallback_limit_s=6) as started:
         yield started
 
 

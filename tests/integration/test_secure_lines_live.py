@@ -46,12 +46,14 @@ class Lines:
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lines]:
+def lines(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator[Lines]:
     folder = tmp_path_factory.mktemp("lines")
     keys, ports, impostor = company.make_keys(folder / "keys"), Ports.free(), free_tcp_port()
     with (
         company.company(folder / "company", keys, ports.sip + 1) as provider,
-        Asterisk.start(folder=folder / "centre", ports=ports, ami_password=AMI_PASSWORD) as asterisk,
+        Asterisk.start(
+            folder=folder / "centre", ports=ports, sounds_dir=sounds, ami_password=AMI_PASSWORD
+        ) as asterisk,
     ):
         _switch_on(folder / "centre/etc", keys, provider.tls, impostor)
         asterisk.restart()

@@ -14,9 +14,10 @@ import pytest
 from dialplan.configure import TEMPLATES, Network
 from ivr_engine.asterisk.ami import AmiSettings, TrunkWatch
 from scripts.stack import Asterisk, Ports
+from tests.integration.asterisk_now import nothing_left
 from tests.integration.provider import Line, provider, provider_over_tcp
 from tests.integration.sip import Sipp, caller, eventually, refused
-from tests.integration.test_fallback import engine, gone
+from tests.integration.test_fallback import engine
 
 CARRIER, REGISTRAR, PBX, STRANGER, NOBODY, PROXY = (f"127.0.0.{last}" for last in (2, 3, 4, 5, 6, 7))
 """All of them reach an Asterisk on the loopback address, each from an address of its own."""
@@ -47,12 +48,14 @@ class Lines:
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lines]:
+def lines(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator[Lines]:
     """An Asterisk with every example included; what is not of this machine stays as it is written."""
     folder, port, ports = tmp_path_factory.mktemp("trunks"), Ports.free().sip, Ports.free()
     # Whoever has another address than ours is outside.
     nat = Network(external_address=OUTER, local_nets=("127.0.0.1/32",))
-    with Asterisk.start(folder=folder, ports=ports, ami_password=AMI_PASSWORD, network=nat) as asterisk:
+    with Asterisk.start(
+        folder=folder, ports=ports, sounds_dir=sounds, ami_password=AMI_PASSWORD, network=nat
+    ) as asterisk:
         etc = folder / "etc"
         here = {
             "192.0.2.10:5060": f"{CARRIER}:{port}",
@@ -144,7 +147,7 @@ async def test_a_stranger_gets_nothing(lines: Lines, tmp_path: Path, transport: 
     async with engine(lines.asterisk) as one:
         sipp = Sipp(lines.asterisk.sip_port, tmp_path, STRANGER, transport)
         await sipp.play(refused(401), caller=name, number="700", ear=9)
-        await gone(lines.asterisk)
+        await nothing_left(lines.asterisk)
     assert not one.events
 
 
@@ -181,7 +184,7 @@ async def test_a_provider_behind_a_proxy_calls_in_on_the_line_we_opened(lines: L
         line.call("+4930901820")
         start = await one.seen("StasisStart")
         await one.ask("DELETE", f"channels/{start['channel']['id']}")
-        await gone(lines.asterisk)
+        await nothing_left(lines.asterisk)
         await eventually(lambda: _said(line, "SIP/2.0 603"))
     assert start["channel"]["name"].startswith("PJSIP/telekom-")
     assert start["args"] == ["+4930901820"]

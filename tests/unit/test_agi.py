@@ -378,7 +378,7 @@ async def test_a_number_that_is_withheld_is_unknown_to_us_too(lines: bytes, call
     assert (await parsed(GOOD + lines + b"\n")).caller == caller
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     text=st.one_of(
         st.binary(max_size=400), st.binary(max_size=80).map(lambda x: GOOD + b"agi_dnid: " + x + b"\n\n")

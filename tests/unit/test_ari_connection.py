@@ -59,7 +59,7 @@ async def test_what_is_odd_is_counted() -> None:
         await until(lambda: (counts.unknown, counts.late_answers) == (1, 1) and counts.malformed >= 8)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.binary()
     | st.recursive(st.none() | st.text() | st.integers(), lambda x: st.lists(x)).map(

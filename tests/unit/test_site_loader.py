@@ -337,7 +337,7 @@ def test_bombs_are_refused_soon(tmp_path: Path, bomb: str) -> None:
     assert time.process_time() - started < 5
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300))
 def test_random_bytes_raise_nothing_but_config_errors(raw: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -387,7 +387,7 @@ _WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(_WORDS, max_size=60), st.integers(0, len(GOOD)))
 def test_broken_settings_raise_nothing_but_config_errors(words: list[str], at: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

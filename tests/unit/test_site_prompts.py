@@ -340,7 +340,7 @@ def test_a_recording_that_cannot_be_used_is_named(prompts: Path, sounds: Path) -
     assert "cannot be read as sound" in found["en/goodbye.wav"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from(["wav", "flac", "ogg"]),
     st.lists(st.tuples(st.integers(0, 3000), st.binary(min_size=1, max_size=4)), min_size=1, max_size=8),
@@ -376,7 +376,7 @@ def test_a_folder_that_cannot_be_written_is_named(prompts: Path, tmp_path: Path)
         render(SITE, prompts, tmp_path / "file", Beeps())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200), st.sampled_from(["whole", "appended"]))
 def test_random_texts_are_only_ever_refused(raw: bytes, how: str) -> None:
     example = (ROOT / "prompts" / "en" / "texts.yaml").read_bytes()

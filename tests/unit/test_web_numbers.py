@@ -71,7 +71,7 @@ def test_any_query_is_answered_in_one_shape(tmp_path: Path) -> None:
 
     with asyncio.Runner() as runner:
 
-        @settings(deadline=None, max_examples=150)
+        @settings(max_examples=150)
         @given(paths, queries)
         def check(path: str, query: dict[str, str]) -> None:
             runner.run(ask(path, "&".join(f"{k}={quote(v)}" for k, v in query.items())))
