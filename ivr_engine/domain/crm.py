@@ -1,7 +1,7 @@
 """What is told to a CRM, and when: decided from the events of a call, in their order.
 
-A call concerns a CRM from the moment its ticket is opened. What was written before that comes with the
-ticket; what happens later, as it happens.
+A call concerns a CRM from the moment its ticket is opened. What was written, and where a flow tried to
+transfer the caller, before that comes with the ticket; what happens later, as it happens.
 """
 
 from __future__ import annotations
@@ -189,75 +189,71 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """One thing to tell."""
+    """One thing to tell about ``event``."""
 
+    event: Event
     kind: Kind
     subject: str = ""
 
 
 def follows(event: Event, story: Sequence[Event]) -> list[Follows]:
-    """What is told about ``event``; ``story``: the events of its call, this one and later ones among them."""
+    """What is told when ``event`` is read; ``story``: the events of its call, this one and later ones among
+    them. With the ticket comes what was before it, at last the end, if it is opened when the call is over."""
     before = [each for each in story if each.id < event.id]
     if isinstance(event.what, TicketOpened):
-        return list(_with_the_ticket(before))
+        found = [Follows(event, Kind.CONVERSATION_OPENED)]
+        for number, each in enumerate(before):
+            found += [Follows(each, *told) for told in _told(each.what, before[:number])]
+        return sorted(found, key=lambda follow: isinstance(follow.event.what, CallFinished))
     if not any(isinstance(each.what, TicketOpened) for each in before):
         return []
-    return list(_after_the_ticket(event.what, before))
+    return [Follows(event, *told) for told in _told(event.what, before)]
 
 
-def _with_the_ticket(before: Sequence[Event]) -> Iterator[Follows]:
-    """The ticket may be opened when the call is over: then its end is told with it."""
-    yield Follows(Kind.CONVERSATION_OPENED)
-    for each in before:
-        yield from _written(each.what)
-    if any(isinstance(each.what, CallFinished) for each in before):
-        yield from _over()
+_Told = tuple[Kind, str]
+"""And what it is about."""
 
 
-def _after_the_ticket(what: object, before: Sequence[Event]) -> Iterator[Follows]:
+def _told(what: object, before: Sequence[Event]) -> Iterator[_Told]:
     yield from _written(what)
     match what:
         case CallFinished():
-            yield from _over()
+            yield Kind.CONVERSATION_ENDED, ""
+            yield Kind.TRANSCRIPT, ""
         case ContactIdentified(contact_id=contact, how=how):
-            yield Follows(_IDENTIFIED[how], contact)
+            yield _IDENTIFIED[how], contact
         case ContactUnclear():
-            yield Follows(Kind.CONTACT_UNCLEAR)
+            yield Kind.CONTACT_UNCLEAR, ""
         case AgentConnected():
             if handed_on(before) is not None:
-                yield Follows(Kind.TRANSFER_ENDED)
-            yield Follows(Kind.CONVERSATION_CONNECTED)
+                yield Kind.TRANSFER_ENDED, ""
+            yield Kind.CONVERSATION_CONNECTED, ""
         case CallHandedOn(kind="number"):
             pass  # TransferStarted follows in the same transaction
         case CallHandedOn() | TransferStarted() | ConsultStarted():
-            yield Follows(Kind.TRANSFER_STARTED)
+            yield Kind.TRANSFER_STARTED, ""
         case TransferFailed() | TransferRefused() | ConsultEnded():
-            yield Follows(Kind.TRANSFER_FAILED)
+            yield Kind.TRANSFER_FAILED, ""
         case OfferMissed():
             transfer = handed_on(before)
             if transfer is not None and transfer.kind == "agent":
-                yield Follows(Kind.TRANSFER_FAILED)
+                yield Kind.TRANSFER_FAILED, ""
         case CallTransferred() | CallHandedOver():
-            yield Follows(Kind.TRANSFER_ENDED)
+            yield Kind.TRANSFER_ENDED, ""
         case _:
             pass
 
 
-def _written(what: object) -> Iterator[Follows]:
+def _written(what: object) -> Iterator[_Told]:
     match what:
         case MessageReceived(message_id=message) | MessageQueued(message_id=message):
-            yield Follows(Kind.MESSAGE, message)
+            yield Kind.MESSAGE, message
         case MediaKept(media_id=media):
-            yield Follows(Kind.FILE, media)
+            yield Kind.FILE, media
         case VoicemailKept(voicemail_id=voicemail):
-            yield Follows(Kind.FILE, voicemail)
+            yield Kind.FILE, voicemail
         case _:
             pass
-
-
-def _over() -> Iterator[Follows]:
-    yield Follows(Kind.CONVERSATION_ENDED)
-    yield Follows(Kind.TRANSCRIPT)
 
 
 _IDENTIFIED: Final = {

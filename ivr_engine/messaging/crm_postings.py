@@ -29,13 +29,13 @@ def deliveries(tx: Tx, event: Event, adapter: str) -> Iterator[Delivery]:
     for follow in follows(event, tx.events.of_call(event.call_id)):
         about = follow.subject if follow.kind in (Kind.MESSAGE, Kind.FILE) else ""
         yield Delivery(
-            id=f"{follow.kind}-{about}" if about else f"{event.call_id}-{event.id}-{follow.kind}",
+            id=f"{follow.kind}-{about}" if about else f"{event.call_id}-{follow.event.id}-{follow.kind}",
             adapter=adapter,
             call_id=event.call_id,
-            event_id=event.id,
+            event_id=follow.event.id,
             kind=follow.kind,
             subject=follow.subject,
-            at=event.at,
+            at=follow.event.at,
             next_attempt_at=event.at,
         )
 
@@ -75,9 +75,9 @@ def transcript(tx: Tx, ticket: Ticket, story: Sequence[Event]) -> list[Said]:
     lines = [*_written(tx, ticket)]
     for event in story:
         for follow in follows(event, story):
-            words = in_words(follow.kind, facts_of(event, story))
+            words = in_words(follow.kind, facts_of(follow.event, story))
             if words:
-                lines.append(Said(event.at, "system", words))
+                lines.append(Said(follow.event.at, "system", words))
     return sorted(lines, key=lambda line: line.at)
 
 

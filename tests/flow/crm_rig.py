@@ -22,6 +22,7 @@ from ivr_engine.ports import ContactDirectory, Crm, InboundSms, Tx
 from ivr_engine.sim.crm import SimCrm
 from ivr_engine.sim.life import Life, MortalStore
 from ivr_engine.sim.people import Caller, answers
+from ivr_engine.site.models import Site
 from tests.flow.centre import MOBILE, Centre, Engine, contact_centre
 
 SENDER = "+4930123456"
@@ -132,7 +133,7 @@ class Desk:
 
         await self.centre.store.run(write)
 
-    async def writes(self, text: str, id: str = "in-1", pictures: int = 0) -> None:
+    async def writes(self, text: str, id: str = "in-1", pictures: int = 0, site: Site | None = None) -> None:
         """The caller does, and pictures are stored a moment later."""
         now = self.centre.clock.now()
         sms = InboundSms(
@@ -142,7 +143,7 @@ class Desk:
             text=text,
             media=tuple((f"https://provider/{id}/{n}", "image/png") for n in range(pictures)),
         )
-        rules = InboundRules(provider="simulator", country="DE")
+        rules = InboundRules(provider="simulator", country="DE", site=site)
 
         def write(tx: Tx) -> None:
             message = received(tx, sms, rules, now)

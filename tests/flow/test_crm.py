@@ -9,7 +9,7 @@ import pytest
 
 from ivr_engine.callflow.commands import CallCommands, ToAgent, ToNumber, ToQueue
 from ivr_engine.domain.contacts import Found
-from ivr_engine.domain.crm import Kind
+from ivr_engine.domain.crm import Kind, Topic
 from ivr_engine.domain.events import ContactIdentified, ContactUnclear
 from ivr_engine.domain.messages import Purpose
 from ivr_engine.errors import Unreachable
@@ -295,6 +295,59 @@ async def test_a_transfer_to_a_number_is_started_and_ends_or_fails(outside: str)
         assert len(it.crm.told(Kind.TRANSFER_FAILED)) + len(it.crm.told(Kind.TRANSFER_ENDED)) == 1
         [line, *_] = [c.text for c in (await it.ticket(caller)).comments if c.text.startswith("Transfer")]
         assert line == f"Transfer to number {NUMBER} started"
+
+
+@virtual
+async def test_a_transfer_by_a_flow_before_there_is_a_ticket_comes_with_it() -> None:
+    out = {"transfer": {"number": NUMBER, "ring_time": 10, "otherwise": "line"}}
+    nodes = {"out": out, "line": {"queue": {"name": "support"}}}
+    changes: dict[str, Any] = THREE | {
+        "flows": {"f": {"start": "out", "nodes": nodes}},
+        "numbers": {"900": {"flow": "f"}},
+    }
+    async with desk(**changes) as it:
+        it.centre.phone(NUMBER, busy())
+        caller = await it.connected("900")
+        await it.ends(caller)
+        [transcript] = await it.until_told(Kind.TRANSCRIPT)
+        kinds = [each.kind for each in it.crm.ledger if each.kind.topic is not Topic.CONTACT]
+        assert kinds[:4] == [
+            Kind.CONVERSATION_OPENED,
+            Kind.TRANSFER_STARTED,
+            Kind.TRANSFER_FAILED,
+            Kind.CONVERSATION_CONNECTED,
+        ]
+        [failed] = it.crm.told(Kind.TRANSFER_FAILED)
+        assert failed.facts == {"to_kind": "number", "to": NUMBER, "way": "blind", "reason": "busy"}
+        lines = [
+            f"Transfer to number {NUMBER} started",
+            f"Transfer to number {NUMBER} failed: busy",
+            "Connected with anna",
+            "Conversation ended: caller_hung_up",
+        ]
+        assert [line.text for line in transcript.said] == lines
+        assert [comment.text for comment in (await it.ticket(caller)).comments] == lines
+
+
+@virtual
+async def test_a_ticket_that_is_opened_after_the_end_tells_why_it_ended() -> None:
+    async with desk(abandoned_tickets="only_with_sms") as it:
+        await it.engine.desk.sign_out("anna")
+        caller = await it.centre.call()
+        await asyncio.sleep(1.0)
+        await it.sent(caller, "Answer here")
+        await it.ends(caller)
+        await it.writes("Too late", site=it.centre.site)
+        [ended] = await it.until_told(Kind.CONVERSATION_ENDED)
+        assert ended.facts == {"reason": "caller_hung_up"}
+        assert ended.at < it.crm.told(Kind.CONVERSATION_OPENED)[0].at
+        [transcript] = await it.until_told(Kind.TRANSCRIPT)
+        assert [each.kind for each in it.crm.ledger][-2:] == [Kind.CONVERSATION_ENDED, Kind.TRANSCRIPT]
+        assert [line.text for line in transcript.said] == [
+            "Answer here",
+            "Conversation ended: caller_hung_up",
+            "Too late",
+        ]
 
 
 @virtual
