@@ -250,7 +250,7 @@ async def _up(lines: Lines, **wanted: bool) -> None:
             text = await answer.text()
         return {name: f'ivr_trunk_up{{trunk="{name}"}} 1.0' in text for name in wanted}
 
-    await until(metrics, lambda seen: seen == wanted, what=f"trunks are {wanted}", within=20)
+    await until(metrics, lambda seen: seen == wanted, what=f"trunks are {wanted}", within=60)
 
 
 async def _channels(lines: Lines) -> list[Item]:
