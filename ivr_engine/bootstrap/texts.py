@@ -71,7 +71,7 @@ class Texts:
                 vetoes=(opt_outs.veto, abuse_veto(site, clock)),
             ),
         )
-        self.numbers = OwnNumbers(store=store, provider=self.provider, clock=clock, site=site)
+        self.numbers = OwnNumbers(store=store, providers=self.providers, clock=clock, site=site)
         self.media = MediaStorer(
             store=store, provider=self.provider, second=self.second, clock=clock, folder=settings.media
         )

@@ -17,6 +17,7 @@ Number = Annotated[str, typer.Argument(help="As it stands in the site: +49151123
 _ALL = f"{API}/sms/numbers"
 _COLUMNS = {
     "number": "number",
+    "provider": "provider",
     "label": "label",
     "kind": "kind",
     "direction": "direction",

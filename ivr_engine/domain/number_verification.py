@@ -26,6 +26,10 @@ _CODE: Final = re.compile(r"[0-9]{6}")
 _DAY: Final = timedelta(days=1)
 
 
+NO_MEDIA: Final = "its account sends no pictures from it, and its 'capabilities' have 'media'"
+"""The trouble of a number that is verified all the same: texts go out from it."""
+
+
 class How(StrEnum):
     """``code`` sent to it and entered · ``provider`` it is in the provider's list of our numbers ·
     ``declared`` by somebody of the staff: only for a name, which no code can be sent to."""
@@ -123,14 +127,17 @@ def declared(state: NumberState, *, by: str, now: datetime) -> NumberState:
     return replace(state, verified=Verified(at=now, by=by, how=How.DECLARED), trouble=None)
 
 
-def told(state: NumberState, *, has_it: bool, sends: bool, now: datetime) -> NumberState:
-    """After the provider was asked: ``has_it`` among our numbers, and it ``sends`` texts from it.
+def told(
+    state: NumberState, *, has_it: bool, sends: bool, now: datetime, lacks_media: bool = False
+) -> NumberState:
+    """After the provider was asked: ``has_it`` among our numbers, and it ``sends`` texts from it;
+    ``lacks_media``: but no pictures, and the site says it carries some.
 
     What the provider had verified is so no longer when it says otherwise; what a code has verified stays.
     """
     if has_it and sends:
         verified = state.verified or Verified(at=now, by=state.provider, how=How.PROVIDER)
-        return replace(state, verified=verified, trouble=None)
+        return replace(state, verified=verified, trouble=NO_MEDIA if lacks_media else None)
     why = "its account sends no texts from it" if has_it else "it is not among the account's numbers"
     by_provider = state.verified is not None and state.verified.how is How.PROVIDER
     return replace(state, verified=None if by_provider else state.verified, trouble=why)

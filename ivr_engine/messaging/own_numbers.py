@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
 
 from ivr_engine.domain import number_verification as verification
 from ivr_engine.domain.events import SmsNumberLost, SmsNumberVerified
-from ivr_engine.domain.number_verification import NumberState
+from ivr_engine.domain.number_verification import NO_MEDIA, NumberState
 from ivr_engine.domain.numbers import masked
 from ivr_engine.domain.sms_numbers import Kind, kind_of
 from ivr_engine.errors import ExternalError, Unreachable
@@ -47,8 +48,8 @@ class LookPolicy:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """A number that the site uses and that is not verified. ``queues`` do without it; none: it is the number
-    of all, which is used all the same."""
+    """A number that the site uses and that is not verified, or cannot do what the site says. ``queues`` do
+    without it; none: it is the number of all, or the second provider's, which is used all the same."""
 
     number: str
     queues: tuple[str, ...]
@@ -56,19 +57,42 @@ class InDoubt:
     remedy: str
 
 
+def used(site: Site) -> list[tuple[str, str]]:
+    """Each provider with each number that texts leave from there."""
+    ours = list(dict.fromkeys((site.sms.sender, *site.sms_numbers)))
+    second = site.sending.second_provider
+    numbers = [(site.sms.provider, number) for number in ours]
+    if second is not None:
+        numbers += [(second.provider, number) for number in ([second.sender] if second.sender else ours)]
+    return numbers
+
+
+def states(tx: Tx, site: Site) -> list[NumberState]:
+    """What is known of all that are ``used``, in that order."""
+    known = {
+        (state.provider, state.number): state
+        for provider in dict.fromkeys(provider for provider, _ in used(site))
+        for state in tx.sms_numbers.all(provider)
+    }
+    return [known.get(one) or NumberState(provider=one[0], number=one[1]) for one in used(site)]
+
+
 def in_doubt(tx: Tx, site: Site) -> list[InDoubt]:
     """What staff have to see to, in the order of the site."""
-    known = {state.number: state for state in tx.sms_numbers.all(site.sms.provider)}
-    found: list[InDoubt] = []
-    for number in dict.fromkeys((*site.sms_numbers, site.sms.sender)):
-        state = known.get(number) or NumberState(number=number, provider=site.sms.provider)
-        queues = queues_with(site, number)
-        asked_in_vain = number == site.sms.sender and state.trouble is not None
-        if state.verified is None and (queues or asked_in_vain):
-            found.append(
-                InDoubt(number, queues, state.trouble or "nobody has verified it yet", remedy(number))
-            )
-    return found
+    return [doubt for state in states(tx, site) if (doubt := _doubt(site, state)) is not None]
+
+
+def _doubt(site: Site, state: NumberState) -> InDoubt | None:
+    number, first = state.number, state.provider == site.sms.provider
+    if state.verified is not None:
+        remedy_of_that = "take 'media' out of them, or have the provider allow it"
+        return InDoubt(number, (), NO_MEDIA, remedy_of_that) if state.trouble == NO_MEDIA else None
+    queues = queues_with(site, number) if first else ()
+    used_all_the_same = not first or number == site.sms.sender
+    if not queues and not (used_all_the_same and state.trouble):
+        return None
+    why = state.trouble or "nobody has verified it yet"
+    return InDoubt(number, queues, why if first else f"at {state.provider}: {why}", remedy(state, site))
 
 
 def queues_with(site: Site, number: str) -> tuple[str, ...]:
@@ -76,9 +100,11 @@ def queues_with(site: Site, number: str) -> tuple[str, ...]:
     return tuple(name for name, queue in site.queues.items() if number in queue.sms_numbers)
 
 
-def remedy(number: str) -> str:
-    """How ``number`` is verified."""
-    match kind_of(number):
+def remedy(state: NumberState, site: Site) -> str:
+    """How that number is verified."""
+    if state.provider != site.sms.provider:
+        return f"add it to the account at {state.provider}, then: ivr-engine sms-numbers look"
+    match kind_of(state.number):
         case Kind.ALPHANUMERIC:
             return "say that it is yours: ivr-engine sms-numbers declare"
         case Kind.SHORT_CODE:
@@ -94,13 +120,13 @@ class OwnNumbers:
         self,
         *,
         store: Store,
-        provider: Provider,
+        providers: Sequence[Provider],
         clock: Clock,
         site: Callable[[], Site],
         policy: LookPolicy | None = None,
     ) -> None:
         self._store = store
-        self._provider = provider
+        self._providers = {provider.name: provider for provider in providers}
         self._clock = clock
         self._site = site
         self._policy = policy or LookPolicy()
@@ -130,35 +156,43 @@ class OwnNumbers:
                     await self._woken.wait()
 
     async def look(self) -> None:
-        """Ask the provider for each number of the site. ``ExternalError`` when it did not say of all."""
-        site, trouble = self._site(), None
-        for number in dict.fromkeys((site.sms.sender, *site.sms_numbers)):
-            if kind_of(number) is Kind.ALPHANUMERIC:
+        """Ask each provider for each number that it sends from. ``ExternalError`` when one did not say of
+        all."""
+        site, trouble, silent = self._site(), None, set[str]()
+        for name, number in used(site):
+            provider = self._providers.get(name)
+            if provider is None or name in silent or kind_of(number) is Kind.ALPHANUMERIC:
                 continue
             try:
-                own = await self._asked(number)
+                own = await self._asked(provider, number)
             except ExternalError as error:
                 trouble = error
                 if error.retryable:
-                    break
+                    silent.add(name)
                 continue
-            await self._store.run(lambda tx, number=number, own=own: self._told(tx, number, own))
+            await self._store.run(partial(self._told, site, name, number, own))
         await self._say(site)
         if trouble is not None:
             raise trouble
 
-    async def _asked(self, number: str) -> OwnNumber | None:
+    async def _asked(self, provider: Provider, number: str) -> OwnNumber | None:
         try:
             async with asyncio.timeout(_PROVIDER_AT_MOST_S):
-                return await self._provider.own_number(number)
+                return await provider.own_number(number)
         except TimeoutError:
             raise Unreachable("the adapter did not come back") from None
 
-    def _told(self, tx: Tx, number: str, own: OwnNumber | None) -> None:
+    def _told(self, site: Site, provider: str, number: str, own: OwnNumber | None, tx: Tx) -> None:
         now = self._clock.now()
-        before = tx.sms_numbers.get(number, self._provider.name)
-        has_it, sends = own is not None, own is not None and own.texts
-        after = verification.told(before, has_it=has_it, sends=sends, now=now)
+        before = tx.sms_numbers.get(number, provider)
+        media = "media" in site.sms_numbers.get(number, UNLISTED).capabilities
+        after = verification.told(
+            before,
+            has_it=own is not None,
+            sends=own is not None and own.texts,
+            lacks_media=media and own is not None and not own.media,
+            now=now,
+        )
         keep_state(tx, before, after, now)
 
     async def _say(self, site: Site) -> None:
@@ -167,7 +201,7 @@ class OwnNumbers:
         for doubt in doubts:
             if doubt not in self._said:
                 _log.warning(
-                    "sms.number_not_verified",
+                    "sms.number_in_doubt",
                     number=masked(doubt.number),
                     label=site.sms_numbers.get(doubt.number, UNLISTED).label,
                     queues=", ".join(doubt.queues) or "all",

@@ -72,7 +72,7 @@ class Centre:
             rules=SendingRules(vetoes=(opt_outs.veto,)),
             limits=OutboxLimits(poll_s=pace.outbox_s, tick_s=0.0),
         )
-        self._numbers = OwnNumbers(store=store, provider=company, clock=self.clock, site=lambda: site)
+        self._numbers = OwnNumbers(store=store, providers=(company,), clock=self.clock, site=lambda: site)
         self._media = MediaStorer(
             store=store,
             provider=company,

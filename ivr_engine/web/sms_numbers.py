@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ivr_engine.domain.number_verification import NumberState
 from ivr_engine.errors import ExternalError, Refused
-from ivr_engine.messaging.own_numbers import InDoubt, in_doubt
+from ivr_engine.messaging.own_numbers import InDoubt, in_doubt, states
 from ivr_engine.ports import Store, Tx
 from ivr_engine.site.models import Site
 from ivr_engine.web.errors import MISSING, NOT_NOW
@@ -100,14 +100,8 @@ async def _one(services: WebServices, number: str) -> SmsNumberItem:
 
 def _items(tx: Tx, services: WebServices) -> list[SmsNumberItem]:
     site, since = services.site(), services.clock.now() - USAGE
-    known = {state.number: state for state in tx.sms_numbers.all(site.sms.provider)}
     return [
-        SmsNumberItem.of(
-            site,
-            known.get(number) or NumberState(number=number, provider=site.sms.provider),
-            tx.messages.carried(number, since),
-        )
-        for number in dict.fromkeys((site.sms.sender, *site.sms_numbers))
+        SmsNumberItem.of(site, state, tx.messages.carried(state.number, since)) for state in states(tx, site)
     ]
 
 

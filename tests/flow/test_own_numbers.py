@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -40,7 +40,11 @@ OURS = {
 }
 
 
-def site(support: tuple[str, ...] = (BERLIN, VIENNA), numbers: dict[str, Any] | None = None) -> Site:
+def site(
+    support: tuple[str, ...] = (BERLIN, VIENNA),
+    numbers: dict[str, Any] | None = None,
+    second: dict[str, Any] | None = None,
+) -> Site:
     return Site.model_validate(
         {
             "brand": "Example",
@@ -49,6 +53,7 @@ def site(support: tuple[str, ...] = (BERLIN, VIENNA), numbers: dict[str, Any] | 
             "languages": ("de",),
             "wait_time_sms": {"text": {"de": "Example: hallo"}},
             "sms": {"sender": GLOBAL},
+            "sending": {"second_provider": second},
             "sms_numbers": OURS if numbers is None else numbers,
             "numbers": {},
             "queues": {"support": {"label": "Support", "sms_numbers": support}, "sales": {"label": "Sales"}},
@@ -65,16 +70,18 @@ class Clock:
 
 
 class Company(SimSms):
-    """``down``: it does not answer when asked for a number."""
+    """``down``: it does not answer when asked for a number. ``texts_only`` carry no pictures."""
 
     down = False
     asked = 0
+    texts_only: frozenset[str] = frozenset()
 
     async def own_number(self, number: str) -> OwnNumber | None:
         self.asked += 1
         if self.down:
             raise Unreachable("no answer")
-        return await super().own_number(number)
+        own = await super().own_number(number)
+        return own and replace(own, media=number not in self.texts_only)
 
 
 @dataclass
@@ -113,11 +120,11 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(its_site: Site | None = None) -> AsyncGenerator[Rig]:
+async def rig(its_site: Site | None = None, *more: SimSms) -> AsyncGenerator[Rig]:
     now, store = Clock(), connect("sqlite://", inline=True)
     company = Company(now)
     made = Rig(store, now, company, its_site or site(), None, None)  # type: ignore[arg-type]
-    made.numbers = OwnNumbers(store=store, provider=company, clock=now, site=lambda: made.site)
+    made.numbers = OwnNumbers(store=store, providers=[company, *more], clock=now, site=lambda: made.site)
     made.codes = NumberCodes(
         store=store, provider=company, clock=now, site=lambda: made.site, public_url="http://engine"
     )
@@ -157,7 +164,7 @@ async def test_a_number_that_the_provider_does_not_have_is_not_used_and_that_is_
             await r.numbers.look()
         assert await r.sender() == GLOBAL
         assert [doubt.number for doubt in await r.doubts()] == [BERLIN, VIENNA]
-        said = [line for line in logs if line["event"] == "sms.number_not_verified"]
+        said = [line for line in logs if line["event"] == "sms.number_in_doubt"]
         assert len(said) == 2
         assert said[0]["label"] == "Berlin"
         assert (said[0]["queues"], said[0]["why"]) == ("support", "it is not among the account's numbers")
@@ -182,6 +189,57 @@ async def test_the_site_s_own_number_is_used_also_when_in_doubt() -> None:
         assert await r.sender() == GLOBAL
         [doubt] = await r.doubts()
         assert (doubt.number, doubt.queues) == (GLOBAL, ())
+
+
+async def test_a_number_that_carries_no_pictures_at_the_provider_is_said_and_used_for_texts() -> None:
+    numbers = {BERLIN: {"label": "Berlin", "direction": "inbound", "capabilities": ["sms", "media"]}}
+    async with rig(site(support=(BERLIN,), numbers=numbers)) as r:
+        await r.numbers.look()
+        assert await r.doubts() == []
+        r.company.texts_only = frozenset({BERLIN, GLOBAL})
+        with capture_logs() as logs:
+            await r.numbers.look()
+        assert await r.sender() == BERLIN
+        [doubt] = await r.doubts()
+        assert (doubt.number, doubt.queues) == (BERLIN, ())
+        assert "no pictures" in doubt.why
+        assert [line["event"] for line in logs] == ["sms.number_in_doubt"]
+
+
+@pytest.mark.parametrize(
+    ("second", "in_doubt_there"),
+    [({"sender": BOSTON}, [BOSTON]), ({}, [GLOBAL, BERLIN, VIENNA])],
+    ids=["from a number of its own", "from the same ones"],
+)
+async def test_numbers_of_the_second_provider_are_asked_of_it(
+    second: dict[str, Any], in_doubt_there: list[str]
+) -> None:
+    its_site = site(
+        numbers={number: OURS[number] for number in (BERLIN, VIENNA)}, second={"provider": "twilio"} | second
+    )
+    other = Company(Clock(), name="twilio")
+    other.strangers = {GLOBAL, BERLIN, VIENNA, BOSTON}
+    async with rig(its_site, other) as r:
+        await r.numbers.look()
+        doubts = await r.doubts()
+        assert [doubt.number for doubt in doubts] == in_doubt_there
+        assert all(doubt.queues == () and "at twilio" in doubt.why for doubt in doubts)
+        assert await r.sender() == BERLIN, "the first one's are not concerned"
+        other.strangers = set()
+        await r.numbers.look()
+        assert await r.doubts() == []
+        at_twilio = await r.store.run(lambda tx: tx.sms_numbers.all("twilio"))
+        assert {state.number for state in at_twilio if state.verified} == set(in_doubt_there)
+
+
+async def test_one_provider_that_is_down_does_not_keep_the_other_from_being_asked() -> None:
+    other = Company(Clock(), name="twilio")
+    async with rig(site(second={"provider": "twilio", "sender": BOSTON}), other) as r:
+        r.company.down = True
+        with pytest.raises(Unreachable):
+            await r.numbers.look()
+        at_twilio = await r.store.run(lambda tx: tx.sms_numbers.all("twilio"))
+        assert [state.number for state in at_twilio if state.verified] == [BOSTON]
 
 
 def test_a_provider_that_is_down_changes_nothing_and_is_asked_again() -> None:
@@ -320,7 +378,7 @@ async def test_callers_get_the_text_from_their_queue_s_number_once_it_is_verifie
         assert await _allow(centre, PHONE) == GLOBAL
         company = SimSms(centre.clock)
         numbers = OwnNumbers(
-            store=centre.store, provider=company, clock=centre.clock, site=lambda: centre.site
+            store=centre.store, providers=[company], clock=centre.clock, site=lambda: centre.site
         )
         company.strangers = {VIENNA}
         await numbers.look()

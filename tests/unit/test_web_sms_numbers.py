@@ -57,7 +57,7 @@ def made(folder: Path, *, site: Site = LISTED) -> Numbers:
     codes = NumberCodes(
         store=rig.store, provider=company, clock=rig.clock, site=lambda: site, public_url="http://engine"
     )
-    own = OwnNumbers(store=rig.store, provider=company, clock=rig.clock, site=lambda: site)
+    own = OwnNumbers(store=rig.store, providers=[company], clock=rig.clock, site=lambda: site)
     services = replace(rig.services, site=lambda: site, more=(sms_numbers_router(codes, own.look),))
     return Numbers(replace(rig, services=services, app=create_app(services)), company)
 

@@ -21,6 +21,7 @@ class SmsNumberItem(BaseModel):
             "examples": [
                 {
                     "number": "+4915735990001",
+                    "provider": "twilio",
                     "label": "Berlin",
                     "kind": "long_code",
                     "country": "DE",
@@ -44,6 +45,7 @@ class SmsNumberItem(BaseModel):
         }
     )
     number: str = Field(description="E.164, a short code, or an alphanumeric sender")
+    provider: str = Field(description="Texts leave from it there; verified by one is not by another")
     label: str | None = Field(description="null for a number that stands in sms.sender alone")
     kind: Kind
     country: str | None
@@ -67,9 +69,11 @@ class SmsNumberItem(BaseModel):
     def of(cls, site: Site, state: NumberState, carried: tuple[int, int]) -> SmsNumberItem:
         """``carried``: sent and received."""
         number, verified = state.number, state.verified
+        first = state.provider == site.sms.provider
         own = site.sms_numbers.get(number, UNLISTED)
         return cls(
             number=number,
+            provider=state.provider,
             label=own.label if number in site.sms_numbers else None,
             kind=kind_of(number),
             country=country_of(number, own),
@@ -77,15 +81,15 @@ class SmsNumberItem(BaseModel):
             use=own.use,
             capabilities=sorted(own.capabilities),
             rate=site.rate_of(number),
-            queues=list(queues_with(site, number)),
-            for_all=number == site.sms.sender,
+            queues=list(queues_with(site, number)) if first else [],
+            for_all=first and number == site.sms.sender,
             verified=verified is not None,
             verified_at=verified and verified.at,
             verified_by=verified and verified.by,
             verified_how=verified and verified.how,
             code_until=state.code and state.code.expires_at,
             trouble=state.trouble,
-            remedy=None if verified else remedy(number),
+            remedy=None if verified else remedy(state, site),
             sent=carried[0],
             received=carried[1],
         )
