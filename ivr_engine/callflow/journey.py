@@ -46,8 +46,6 @@ async def _wait_for_agent(house: House, leg: Leg, call: Call) -> Call:
         if call.chapter is not Chapter.CONNECTING:
             await house.telephony.park(leg, house.site.queue(call.queue).music)
         while call.chapter is not Chapter.TALKING:
-            if call.may_be_offered and leaving.is_out(call, now := await leaving.if_due(house, call)):
-                return now
             if call.may_be_offered:
                 before, call = call, await waiting.wait(house, leg, call, seat)
                 if leaving.is_out(before, call):

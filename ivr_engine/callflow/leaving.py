@@ -27,16 +27,16 @@ _SOMEBODY = Presence(1, None)
 
 async def if_due(house: House, call: Call) -> Call:
     """The call where it goes on, or as it was: at its place in the line."""
+    return await house.store.run(lambda tx: stored_if_due(house, tx, tx.calls.get(call.id)))
 
-    def write(tx: Tx) -> Call:
-        current = tx.calls.get(call.id)
-        why = _why(house, tx, current) if current.may_be_offered else None
-        if why is None:
-            return current
-        log.info("line.left", queue=current.queue, why=why)
-        return _led_out(house, tx, current, why).stored(house, tx)
 
-    return await house.store.run(write)
+def stored_if_due(house: House, tx: Tx, call: Call) -> Call:
+    """Likewise, for what else is decided in the same transaction."""
+    why = _why(house, tx, call) if call.may_be_offered else None
+    if why is None:
+        return call
+    log.info("line.left", queue=call.queue, why=why)
+    return _led_out(house, tx, call, why).stored(house, tx)
 
 
 def lead_out(house: House, tx: Tx, call: Call, way: WayOut, why: str) -> ways.Going:

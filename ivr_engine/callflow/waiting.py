@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from ivr_engine.callflow import capacity, consent, offering
+from ivr_engine.callflow import capacity, consent, leaving, offering
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.announcements import WaitRange, message_of_round, said_of_wait, says_position
 from ivr_engine.domain.calls import Call, Chapter
@@ -23,12 +23,14 @@ log = structlog.get_logger()
 
 async def wait(house: House, leg: Leg, call: Call, seat: Seat) -> Call:
     """Music and announcements by turns; returns the call as it stands when an agent is reserved, or when the
-    caller was led out of the line because it is over capacity.
+    caller was led out of the line.
 
     An announcement is cut short the moment that happens; a round cut short does not count.
     """
     await leg.stop_playing()
     queue = call.queue
+    if not _begins_with_round(house, call):
+        call = await leaving.if_due(house, call)
     while call.may_be_offered and call.queue == queue and not seat.called:
         async with seat.interrupting():
             call = await capacity.look(house.for_a_step(), leg, call)
@@ -39,6 +41,14 @@ async def wait(house: House, leg: Leg, call: Call, seat: Seat) -> Call:
     seat.heard()
     house.message_queued()  # an SMS allowed in the very moment of the cut stands in the outbox
     return call
+
+
+def _begins_with_round(house: House, call: Call) -> bool:
+    """Then whether the caller leaves is decided with the round: one transaction less for each who comes."""
+    due = call.chapter is Chapter.ANNOUNCING or (
+        call.chapter is Chapter.WAITING and call.music_left_s(house.clock.now()) <= 0
+    )
+    return due and house.site.queue(call.queue).over_capacity is None
 
 
 async def _music(house: House, leg: Leg, call: Call) -> bool:
@@ -58,7 +68,10 @@ async def _announce(house: House, leg: Leg, call: Call) -> Call:
     back to the music."""
     if call.chapter in (Chapter.WAITING, Chapter.ANNOUNCING):
         waits = await _waits(house, call)
+        before = call
         call, prompts = await _begin_round(house, call, waits)
+        if leaving.is_out(before, call):
+            return call
         if prompts:
             await _say(leg, prompts)
             call = await house.store.run(lambda tx: _ask_or_skip(house, tx, tx.calls.get(call.id), waits))
@@ -85,13 +98,14 @@ async def _waits(house: House, call: Call) -> QueueWaits | None:
 
 async def _begin_round(house: House, call: Call, waits: QueueWaits | None) -> tuple[Call, list[Prompt]]:
     """The round's first chapter, and what is to be said in it before the question; when that is nothing, the
-    question's chapter."""
+    question's chapter. Whose time in the line is over is led out instead."""
 
     def write(tx: Tx) -> tuple[Call, list[Prompt]]:
-        current = tx.calls.get(call.id)
-        if not current.may_be_offered:
+        before = tx.calls.get(call.id)
+        current = leaving.stored_if_due(house, tx, before)
+        if leaving.is_out(before, current) or not current.may_be_offered:
             return current, []
-        said = _Round(house, current, tx.calls.ahead(current), waits)
+        said = _Round(house, tx, current, waits)
         if not said.prompts:
             return _ask_or_skip(house, tx, current, waits), []
         rounds = current.stay.rounds + (current.chapter is Chapter.WAITING)
@@ -104,10 +118,12 @@ async def _begin_round(house: House, call: Call, waits: QueueWaits | None) -> tu
 
 
 class _Round:
-    """What is said to a caller with so many ahead, and what is noted about it."""
+    """What is said to a caller, and what is noted about it."""
 
-    def __init__(self, house: House, call: Call, ahead: int, waits: QueueWaits | None) -> None:
+    def __init__(self, house: House, tx: Tx, call: Call, waits: QueueWaits | None) -> None:
         rules = house.site.announcements(call.queue)
+        # Counting a long line costs: only for those who hear of it.
+        ahead = tx.calls.ahead(call) if rules.position or rules.wait else 0
         self.prompts: list[Prompt] = []
         self.happenings: list[Happening] = []
         if says_position(rules, ahead + 1):

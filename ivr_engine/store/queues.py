@@ -22,21 +22,29 @@ _NEXT_TURN: Final = turns.update().where(turns.c.queue == bindparam("key"))
 class QueueTable:
     """``ports.Queues``."""
 
-    __slots__ = ("_db",)
+    __slots__ = ("_db", "_switches")
 
     def __init__(self, db: Statements) -> None:
         self._db = db
+        self._switches: dict[str, Switch] | None = None
+        """As this transaction has read them: whoever comes into a line asks twice."""
 
     def switches(self) -> dict[str, Switch]:
-        rows = self._db.rows(_SWITCHES)
-        return {row.queue: Switch(queue=row.queue, prompt=row.prompt, since=row.since) for row in rows}
+        if self._switches is None:
+            rows = self._db.rows(_SWITCHES)
+            self._switches = {
+                row.queue: Switch(queue=row.queue, prompt=row.prompt, since=row.since) for row in rows
+            }
+        return self._switches
 
     def close(self, switch: Switch) -> None:
+        self._switches = None
         values = {"prompt": switch.prompt, "since": switch.since}
         if not self._db.write(_CLOSE_ANEW, {"key": switch.queue, **values}):
             self._db.write(_CLOSE, {"queue": switch.queue, **values})
 
     def open(self, queue: str) -> bool:
+        self._switches = None
         return bool(self._db.write(_OPEN, {"key": queue}))
 
     def turns(self) -> dict[str, str]:

@@ -324,7 +324,7 @@ async def test_the_switch_for_all_reaches_everybody_who_waits_or_calls() -> None
 @virtual
 async def test_nobody_of_a_closed_queue_is_offered_until_it_is_opened() -> None:
     """Whoever keeps a place without being on the line (a callback) does not hear the message."""
-    async with contact_centre(queues={"support": queue()}) as centre:
+    async with contact_centre(queues={"support": queue(first_announcement=60)}) as centre:
         engine = centre.engine()
         anna = centre.phone("anna", answers(1.0))
         caller = await centre.call()
@@ -337,6 +337,20 @@ async def test_nobody_of_a_closed_queue_is_offered_until_it_is_opened() -> None:
         assert not anna.calls
         assert await engine.switchboard.open(ALL)
         await caller.hears_prompt("agent", within_s=3)
+
+
+@virtual
+async def test_who_was_not_called_when_the_line_was_closed_hears_it_with_the_next_round() -> None:
+    """Another engine closed it."""
+    async with contact_centre(queues={"support": queue()}) as centre:
+        centre.engine()
+        caller = await centre.call()
+        await waits(caller)
+        await centre.store.run(
+            lambda tx: tx.queues.close(Switch(queue="support", prompt="fire", since=centre.clock.now()))
+        )
+        await caller.hears_prompt("fire", within_s=10)
+        assert "position.1" not in str(caller.ears)
 
 
 # ── ways in ──────────────────────────────────────────────────────────────────────────────────────
