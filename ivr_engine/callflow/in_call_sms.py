@@ -111,8 +111,7 @@ class InCallSmsCommands:
         site, file = self._house.site, file_from(media, now)
         if not site.in_call_sms.media:
             raise Refused("pictures may not be sent: see 'in_call_sms.media'")
-        number = site.sms_numbers.get(message.sender)
-        if number is not None and "media" not in number.capabilities:
+        if not _carries_media(site, message.sender):
             raise Refused(f"{message.sender} carries no pictures: see its 'capabilities'")
         if message.ticket_id is not None and file is not None:
             tx.tickets.attach(message.ticket_id, file)
@@ -125,15 +124,17 @@ class InCallSmsCommands:
         def read(tx: Tx) -> Choice:
             call = tx.calls.get(call_id)
             spoken = _language(site, call, language)
+            why_not = _why_nothing(site, tx, call)
+            own_files = why_not is None and site.in_call_sms.media and not site.in_call_sms.presets_only
             return Choice(
-                why_not=_why_nothing(site, tx, call),
+                why_not=why_not,
                 language=spoken,
                 presets=tuple(
                     OfferedPreset(name=name, label=preset.label, text=site.worded(preset.text, spoken))
                     for name, preset in site.in_call_sms.presets.items()
                 ),
                 own_text=not site.in_call_sms.presets_only,
-                media=site.in_call_sms.media and not site.in_call_sms.presets_only,
+                media=own_files and _carries_media(site, self._house.sender(tx, call)),
             )
 
         return await self._house.store.run(read)
@@ -155,6 +156,12 @@ def close_session(house: House, tx: Tx, ended: Call) -> None:
     tx.events.add(house.clock.now(), ended.id, MessageQueued(message.id))
     if ended.ticket_id is not None:
         tx.tickets.comment(ended.ticket_id, comment_from(message))
+
+
+def _carries_media(site: Site, sender: str) -> bool:
+    """What the site says no more of is taken to carry pictures."""
+    number = site.sms_numbers.get(sender)
+    return number is None or "media" in number.capabilities
 
 
 def _named(call_id: str, key: str) -> str:

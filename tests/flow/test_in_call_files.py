@@ -91,10 +91,15 @@ async def test_a_picture_that_may_not_be_sent(
         assert not (await it.store.run(lambda tx: tx.tickets.get("t1"))).files
 
 
-async def test_a_number_that_carries_no_pictures(tmp_path: Path) -> None:
+@pytest.mark.parametrize("carries", [True, False])
+async def test_a_number_that_carries_no_pictures(tmp_path: Path, carries: bool) -> None:
     async with talking(tmp_path) as it:
         media = await Enclosures(it.folder).store(picture())
-        number = {"label": "Texts", "direction": "outbound", "capabilities": ["sms"]}
+        capabilities = ["sms", "media"] if carries else ["sms"]
+        number = {"label": "Texts", "direction": "outbound", "capabilities": capabilities}
         settings = site(in_call_sms=WITH_MEDIA, sms={"sender": SENDER}, sms_numbers={SENDER: number})
-        with pytest.raises(Refused, match="carries no pictures"):
-            await InCallSmsCommands(house(it, settings)).send("c1", Enclosure(media))
+        sms = InCallSmsCommands(house(it, settings))
+        assert (await sms.choice("c1")).media is carries, "the agent sees it before"
+        if not carries:
+            with pytest.raises(Refused, match="carries no pictures"):
+                await sms.send("c1", Enclosure(media))
