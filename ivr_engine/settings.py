@@ -7,7 +7,7 @@ machine. Every variable has a default that fits a checkout on one machine.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -159,7 +159,7 @@ class Settings:
 def from_environ(environ: Mapping[str, str]) -> Settings:
     """Read the variables; an empty one counts as not set. Raises ``ConfigError`` naming the variable."""
     given = {name: value for name in VARIABLES if (value := environ.get(name, "").strip())}
-    given = _from_files(environ) | given
+    given |= _from_files(environ)
     state = Path(given.get("IVR_STATE", ".ivr/state"))
     host = given.get("IVR_HTTP_HOST", "127.0.0.1")
     port = _port(given, "IVR_HTTP_PORT", 8080)
@@ -199,9 +199,39 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
     )
 
 
+def secret_named(environ: Mapping[str, str], variable: str) -> str:
+    """What ``variable`` holds, or the file that ``variable`` with ``_FILE`` behind names; empty: neither.
+    Raises ``ConfigError`` for a file that cannot be read."""
+    told = environ.get(variable, "").strip()
+    file = environ.get(f"{variable}_FILE", "").strip()
+    return told or (_content(f"{variable}_FILE", Path(file)) if file else "")
+
+
+class NamedSecrets(Mapping[str, str]):
+    """The secrets of variables that the site names. A file is read once, when it is asked for first; one that
+    cannot be read counts as not set (``check`` says why)."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._read: dict[str, str] = {}
+
+    def __getitem__(self, variable: str) -> str:
+        if variable not in self._read:
+            try:
+                self._read[variable] = secret_named(self._environ, variable)
+            except ConfigError:
+                raise KeyError(variable) from None
+        return self._read[variable]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        return len(self._environ)
+
+
 def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
-    files = {name: file for name in SECRETS if (file := environ.get(f"{name}_FILE", "").strip())}
-    return {name: _content(f"{name}_FILE", Path(file)) for name, file in files.items()}
+    return {name: secret for name in SECRETS if (secret := secret_named(environ, name))}
 
 
 def _content(variable: str, file: Path) -> str:

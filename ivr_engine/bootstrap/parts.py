@@ -39,7 +39,7 @@ from ivr_engine.messaging.voicemail import VoicemailStorer
 from ivr_engine.messaging.written import delete, keep
 from ivr_engine.observability.lag import LagStore
 from ivr_engine.observability.metrics import Metrics, MetricsPage
-from ivr_engine.settings import Settings
+from ivr_engine.settings import NamedSecrets, Settings
 from ivr_engine.site.models import Site
 from ivr_engine.site.reload import Folders, Made, Reloader, Voice, make_first
 from ivr_engine.store import WatchedStore, connect
@@ -86,10 +86,11 @@ class Parts:
         metrics.follow_ari(lambda: dataclasses.asdict(self.telephony.counts))
         self.trunks = trunk_watch(settings, self.clock)
         metrics.follow_trunks(self.trunks.up)
+        self.secrets = NamedSecrets(os.environ)
         self.texts = Texts(
             settings, lambda: self.site, store, self.clock, lambda: self.house.bells.ring_all()
         )
-        self.crms = Crms(settings, lambda: self.site, store, self.clock, os.environ)
+        self.crms = Crms(settings, lambda: self.site, store, self.clock, self.secrets)
         self.voicemail = VoicemailStorer(
             store=store,
             recordings=self.telephony.recordings,
@@ -117,7 +118,7 @@ class Parts:
         self.desk = AgentDesk(in_force, store, self.clock, functools.partial(phone_password, settings.state))
         self.phone_watch = PhoneWatch(self.telephony, self.desk.vanished)
         self.switchboard = Switchboard(in_force, store, self.clock, self.line)
-        self.lookup = HttpLookup(os.environ)
+        self.lookup = HttpLookup(self.secrets)
         self.estimates = WaitEstimates(in_force, store, self.clock)
         metrics.follow_waits(self.estimates.report)
         self.house = House(

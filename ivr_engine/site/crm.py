@@ -27,7 +27,8 @@ class Reached(Settings):
     """Where that address may lead. ``public``: the internet; ``private``: the own network too; ``loopback``:
     this machine alone. Whatever else a name resolves to is not connected to."""
     secret_from: TokenVariable
-    """The environment variable that holds the secret which requests are signed with."""
+    """The environment variable that holds the secret which requests are signed with; or the one with
+    ``_FILE`` behind its name, the file with it."""
 
 
 class Webhook(Reached):

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from ivr_engine.errors import ConfigError
-from ivr_engine.settings import FASTAGI_VARIABLES, SECRETS, TWILIO_VARIABLES, VARIABLES, from_environ
+from ivr_engine.settings import (
+    FASTAGI_VARIABLES,
+    SECRETS,
+    TWILIO_VARIABLES,
+    VARIABLES,
+    NamedSecrets,
+    from_environ,
+)
 
 PROJECT = Path(__file__).parents[2]
 
@@ -53,6 +60,15 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
     assert here.twilio["TWILIO_AUTH_TOKEN"] == "secret-of-TWILIO_AUTH_TOKEN"
     both = {"IVR_API_TOKEN": "told", "IVR_API_TOKEN_FILE": str(files["IVR_API_TOKEN"])}
     assert from_environ(both).api_token == "told"
+
+
+def test_secrets_that_the_site_names_may_lie_in_files_too(tmp_path: Path) -> None:
+    (tmp_path / "crm").write_text("in the file\n")
+    environ = {"A": "told", "B_FILE": str(tmp_path / "crm"), "C_FILE": str(tmp_path / "none"), "D": " "}
+    named = NamedSecrets(environ)
+    assert [named.get(variable, "") for variable in "ABCDE"] == ["told", "in the file", "", "", ""]
+    (tmp_path / "crm").unlink()
+    assert named["B"] == "in the file", "read once"
 
 
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff"])

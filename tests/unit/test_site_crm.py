@@ -85,6 +85,14 @@ def test_a_missing_secret_is_a_warning_where_the_environment_is_known(folder: Fo
     assert _checked(folder, text, {"IVR_CRM_SECRET": "x" * 20}) == []
 
 
+def test_a_secret_may_lie_in_a_file(folder: Folder, tmp_path: Path) -> None:
+    text, file = HOOK.format(url="https://crm.example.com/", network="public"), tmp_path / "secret"
+    [problem] = _checked(folder, text, {"IVR_CRM_SECRET_FILE": str(file)})
+    assert (problem.severity, "cannot be read" in problem.what) == (Severity.WARNING, True)
+    file.write_text("x" * 20 + "\n")
+    assert _checked(folder, text, {"IVR_CRM_SECRET_FILE": str(file)}) == []
+
+
 def test_everything_is_told_unless_said_otherwise(folder: Folder) -> None:
     (folder.config / "crm.yaml").write_text(HOOK.format(url="https://crm.example.com/", network="public"))
     webhook = load(folder.config).crm.webhooks["sales"]
