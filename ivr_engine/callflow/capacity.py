@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from ivr_engine.callflow import callback, deflection, leaving
+from ivr_engine.callflow import callback, deflection, leaving, offering
 from ivr_engine.callflow.consent import NOT_SENT
 from ivr_engine.callflow.deflection import Deflected
 from ivr_engine.callflow.house import House
@@ -161,8 +161,11 @@ def _chosen(house: House, tx: Tx, call: Call, settings: Settings, step: Chosen, 
         return _Answer(_follow(house, tx, Going(call), option, key).stored(house, tx), step)
     sms = deflection.deflect(house, tx, call, settings, option.sms, key)
     going = Going(call, (OverCapacityChosen(option.kind, key),))
-    further = sms.going or _stays(replace(call, over_capacity=True), house)
-    return _Answer(going.then(further.call, *further.happenings).stored(house, tx), step, sms)
+    if sms.going is None:
+        stays = _stays(replace(call, over_capacity=True), house)
+        return _Answer(going.then(stays.call).stored(house, tx), step, sms)
+    gone = going.then(sms.going.call, *offering.why_never_asked(house, call), *sms.going.happenings)
+    return _Answer(gone.stored(house, tx), step, sms)
 
 
 def _said(key: str | None) -> Happening:
@@ -171,15 +174,15 @@ def _said(key: str | None) -> Happening:
 
 def _follow(house: House, tx: Tx, going: Going, option: Option, key: str | None) -> Going:
     """With what was chosen, or is forced. Who waits on is one who chose to."""
-    chosen = OverCapacityChosen(option.kind, key)
+    chosen, call = OverCapacityChosen(option.kind, key), going.call
     if option.wait:
         stays = _stays(replace(going.call, over_capacity=True), house)
         return going.then(stays.call, chosen)
     if option.callback:
         arranging = callback.chosen(house, Going(_stays(going.call, house).call))
-        return going.then(arranging.call, chosen)
+        return going.then(arranging.call, chosen, *offering.why_never_asked(house, call))
     out = leaving.lead_out(house, tx, going.call, option, NODE)
-    return going.then(out.call, chosen, *out.happenings)
+    return going.then(out.call, chosen, *offering.why_never_asked(house, call), *out.happenings)
 
 
 def _stays(call: Call, house: House) -> Going:

@@ -5,10 +5,17 @@ from __future__ import annotations
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.consent import NotOffered, why_not_offered
-from ivr_engine.domain.events import ConsentAsked, ConsentNotOffered
+from ivr_engine.domain.events import ConsentAsked, ConsentNotOffered, Happening
 from ivr_engine.domain.numbers import receiver
 from ivr_engine.domain.wait_estimate import Estimate
 from ivr_engine.ports import Tx
+
+
+def why_never_asked(house: House, call: Call) -> tuple[Happening, ...]:
+    """To put on record, of a caller who chooses something else than to wait before ever being asked."""
+    if not house.site.rules_for(call.queue).enabled or call.consent.status is not None:
+        return ()
+    return (ConsentNotOffered(NotOffered.LEFT_THE_LINE, call.queue, call.language),)
 
 
 def ask_or_skip(house: House, tx: Tx, call: Call, wait: Estimate | None) -> tuple[Call, NotOffered | None]:
@@ -29,6 +36,6 @@ def ask_or_skip(house: House, tx: Tx, call: Call, wait: Estimate | None) -> tupl
         tx.calls.save(call)
         asked = ConsentAsked(call.consent.rounds + 1, call.queue, call.language)
         tx.events.add(house.clock.now(), call.id, asked)
-    elif why is not NotOffered.ALREADY_ANSWERED:
+    else:
         tx.events.add(house.clock.now(), call.id, ConsentNotOffered(why, call.queue, call.language))
     return call, why

@@ -55,6 +55,7 @@ class NotOffered(StrEnum):
     """Why no SMS is offered now; recorded, so that the funnel can be read later."""
 
     SWITCHED_OFF = "switched_off"
+    LEFT_THE_LINE = "left_the_line"
     ALREADY_ANSWERED = "already_answered"
     MAXIMUM_PLAYS = "maximum_plays"
     NUMBER_HIDDEN = "number_hidden"

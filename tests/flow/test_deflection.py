@@ -9,7 +9,7 @@ import pytest
 
 from ivr_engine.domain.calls import EndReason
 from ivr_engine.domain.consent import WaitTimeSmsStatus
-from ivr_engine.domain.events import OverCapacityChosen, SmsWithheld
+from ivr_engine.domain.events import ConsentNotOffered, OverCapacityChosen, SmsWithheld
 from ivr_engine.sim.people import Caller
 from tests.flow.centre import MOBILE, Centre, contact_centre, virtual
 from tests.flow.crashes import failures_at_each_step, successor
@@ -55,6 +55,7 @@ async def test_the_text_goes_out_and_the_call_ends_politely() -> None:
         assert (proof.key, proof.outcome, proof.purpose) == ("2", WaitTimeSmsStatus.ALLOWED, "deflection")
         assert proof.wording
         assert OverCapacityChosen("sms", "2") in await centre.happened(caller)
+        assert ConsentNotOffered("left_the_line", "support", "en") in await centre.happened(caller)
         assert engine.wakes > 0
 
 

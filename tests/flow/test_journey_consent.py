@@ -73,6 +73,8 @@ async def test_2_refuses_for_the_whole_call_and_keeps_the_place() -> None:
         await caller.hears_times("position.1", 4)
         assert len(caller.ears.times("consent")) == 1
         assert "sms_sent" not in caller.ears.sounds
+        happened = await centre.happened(caller)
+        assert happened.count(ConsentNotOffered("already_answered", "support", "en")) == 2, "each time"
         row = await centre.row(caller)
         assert row.consent.status is DENIED
         assert await centre.position(caller) == 1

@@ -10,6 +10,7 @@ import pytest
 from ivr_engine.domain.calls import Chapter
 from ivr_engine.domain.events import (
     ConsentAsked,
+    ConsentNotOffered,
     LineLeft,
     MenuGivenUp,
     OverCapacity,
@@ -139,6 +140,7 @@ async def test_the_other_options_lead_out_of_the_line(key: str, option: str) -> 
         assert happened.index(OverCapacityChosen(option, key)) < happened.index(
             LineLeft("support", "over_capacity")
         )
+        assert ConsentNotOffered("left_the_line", "support", "en") in happened
         if key == "3":
             assert QueueEntered("sales", 1) in happened
             assert (await centre.row(caller)).queue == "sales"

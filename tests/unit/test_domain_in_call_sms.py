@@ -69,6 +69,7 @@ def test_what_an_agent_writes_is_refused_or_fit_to_be_sent(written: str) -> None
 def test_each_reason_in_the_number_has_a_sentence() -> None:
     about_waiting = {
         NotOffered.ALREADY_ANSWERED,
+        NotOffered.LEFT_THE_LINE,
         NotOffered.MAXIMUM_PLAYS,
         NotOffered.NOT_OVER_CAPACITY,
         NotOffered.WAIT_TOO_SHORT,
