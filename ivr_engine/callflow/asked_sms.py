@@ -4,15 +4,49 @@ outbox, all in the transaction that stores what the key meant."""
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from ivr_engine.callflow import full_caps
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.abuse import Taken
 from ivr_engine.domain.calls import Call
-from ivr_engine.domain.consent import ConsentRecord, NotOffered, WaitTimeSmsStatus
+from ivr_engine.domain.consent import ConsentRecord, NotOffered, WaitTimeSmsStatus, why_not_written_to
 from ivr_engine.domain.events import MessageQueued, SmsWithheld
 from ivr_engine.domain.messages import Purpose, outbound
+from ivr_engine.domain.numbers import receiver
+from ivr_engine.domain.visit import Asked
 from ivr_engine.ports import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """``taken``: as of ``send``, to be told to ``house.full_caps.took`` after the commit; ``None`` when the
+    number itself is why nothing goes out."""
+
+    goes_out: bool
+    taken: Taken | None = None
+
+
+def ask_for(house: House, tx: Tx, call: Call, text: str, asked: Asked, purpose: Purpose) -> Sent:
+    """What was asked and answered is proof, and the text goes out as one of the call's queue; or why it does
+    not is on record."""
+    why = _why_not(house, tx, call)
+    if why is not None:
+        tx.events.add(house.clock.now(), call.id, SmsWithheld(why, call.queue, call.language))
+        return Sent(False)
+    allowed = WaitTimeSmsStatus.ALLOWED
+    tx.consents.add(proof(house, call, asked.prompt, asked.key, allowed, purpose=purpose))
+    taken = send(house, tx, call, text, purpose)
+    return Sent(taken.over is None, taken)
+
+
+def _why_not(house: House, tx: Tx, call: Call) -> NotOffered | None:
+    why = why_not_written_to(house.site.rules_for(call.queue), receiver(call.caller))
+    if why is None and call.routing.attested is False:
+        return NotOffered.NOT_ATTESTED
+    if why is None and tx.opt_outs.is_opted_out(call.known_caller):
+        return NotOffered.OPTED_OUT
+    return why
 
 
 def proof(

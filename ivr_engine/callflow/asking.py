@@ -17,8 +17,8 @@ from ivr_engine.ports import Digit, Failed, Leg, Prompt, Tx
 log = structlog.get_logger()
 
 Decided = Chosen | Back | GivenUp
-Follow = Callable[[Tx, Call, Decided], Going]
-"""Where a decision leads."""
+Follow = Callable[[Tx, Call, Decided, str | None], Going]
+"""Where a decision leads, and the key it was made by."""
 
 
 async def ask(
@@ -61,7 +61,7 @@ async def _record(
         current = replace(current, visit=replace(visit, menu=state))
         going = Going(current, tuple(_happened(visit.node, key, step)))
         if not isinstance(step, Again):
-            further = follow(tx, current, step)
+            further = follow(tx, current, step, key)
             going = going.then(further.call, *further.happenings)
         return going.stored(house, tx), step
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from ivr_engine.callflow import dip, goodbye, language, menu, play, transfer, voicemail, ways
+from ivr_engine.callflow import dip, goodbye, language, menu, play, texting, transfer, voicemail, ways
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.ports import Leg, Tx
@@ -22,6 +22,7 @@ CHAPTERS: Final[Mapping[Chapter, Callable[[House, Leg, Call], Awaitable[Call]]]]
     Chapter.DIALLING: transfer.dial,
     Chapter.VOICEMAIL: voicemail.invite,
     Chapter.RECORDING: voicemail.record,
+    Chapter.TEXTING: texting.send,
 }
 
 

@@ -20,7 +20,7 @@ async def choose(house: House, leg: Leg, call: Call) -> Call:
     choice = house.doing(call, ChooseLanguage)
     prompts = [house.prompts.get(language, choice.prompt) for language in choice.keys.values()]
 
-    def follow(tx: Tx, current: Call, decided: Decided) -> Going:
+    def follow(tx: Tx, current: Call, decided: Decided, _key: str | None) -> Going:
         if not isinstance(decided, Chosen):
             return ways.go_on(house, tx, current, choice.then)
         if current.caller is not None:

@@ -10,6 +10,7 @@ from ivr_engine.callflow.house import House
 from ivr_engine.callflow.ways import Going
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.menu import Back, Chosen
+from ivr_engine.domain.visit import Asked
 from ivr_engine.ports import Leg, Tx
 from ivr_engine.site.flows import Menu
 
@@ -19,10 +20,10 @@ async def choose(house: House, leg: Leg, call: Call) -> Call:
     menu, visit = house.doing(call, Menu), call.where
     rules = menu.rules(house.site.flows[visit.flow].everywhere, has_before=bool(visit.trail))
 
-    def follow(tx: Tx, current: Call, decided: Decided) -> Going:
+    def follow(tx: Tx, current: Call, decided: Decided, key: str | None) -> Going:
         if isinstance(decided, Chosen):
             current = replace(current, visit=current.where.leaving_menu())
-            return ways.go_on(house, tx, current, decided.way, by_key=True)
+            return ways.go_on(house, tx, current, decided.way, Asked(menu.prompt, key))
         target = current.where.trail[-1] if isinstance(decided, Back) else menu.otherwise
         return ways.go_on(house, tx, current, target)
 

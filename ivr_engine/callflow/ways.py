@@ -30,9 +30,10 @@ from ivr_engine.domain.numbers import masked
 from ivr_engine.domain.routing import Routing
 from ivr_engine.domain.schedules import opening
 from ivr_engine.domain.switches import ALL, closed_by
-from ivr_engine.domain.visit import Visit
+from ivr_engine.domain.visit import Asked, Visit
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Tx
+from ivr_engine.site.flow_texts import AppLink, GoBySms
 from ivr_engine.site.flows import (
     ChooseLanguage,
     Dip,
@@ -56,6 +57,8 @@ CHAPTER_OF: Final[Mapping[type[Doing], Chapter]] = {
     Dip: Chapter.DIP,
     Transfer: Chapter.DIALLING,
     Voicemail: Chapter.VOICEMAIL,
+    GoBySms: Chapter.TEXTING,
+    AppLink: Chapter.TEXTING,
     HangUp: Chapter.LEAVING,
 }
 """The chapter of a call at a node where something is heard."""
@@ -100,8 +103,9 @@ def begin(house: House, tx: Tx, call: Call) -> Going:
     return go_on(house, tx, replace(call, visit=visit, language=kept or call.language), flow.start)
 
 
-def go_on(house: House, tx: Tx, call: Call, target: str, *, by_key: bool = False) -> Going:
-    """To the node ``target`` of the call's flow, and on from there as long as nothing is heard."""
+def go_on(house: House, tx: Tx, call: Call, target: str, asked: Asked | None = None) -> Going:
+    """To the node ``target`` of the call's flow, and on from there as long as nothing is heard. ``asked``:
+    the question whose key led here."""
     going = Going(call)
     while True:
         visit = going.call.where.at(target, house.clock.now())
@@ -109,18 +113,20 @@ def go_on(house: House, tx: Tx, call: Call, target: str, *, by_key: bool = False
         doing = house.site.flows[visit.flow].nodes[target].doing
         if isinstance(doing, EnterQueue):
             return _into_queue(house, tx, going, doing)
-        passed = _passed(house, going, doing)
+        passed = _passed(house, going, doing, asked)
         if passed is not None:
             going, target = passed
-        elif isinstance(doing, ChooseLanguage) and not by_key and kept_language(house, tx, call):
+        elif isinstance(doing, ChooseLanguage) and asked is None and kept_language(house, tx, call):
             target = doing.then
         else:
-            return _stay(house, going, doing)
+            return _stay(house, going, doing, asked)
 
 
-def _stay(house: House, going: Going, doing: Doing) -> Going:
+def _stay(house: House, going: Going, doing: Doing, asked: Asked | None) -> Going:
     """At a node where something is heard."""
     call, visit = going.call, going.call.where
+    if isinstance(doing, GoBySms | AppLink):
+        visit = replace(visit, asked=asked)
     if isinstance(doing, Transfer):
         ends_at = house.clock.now() + timedelta(seconds=doing.ring_time)
         number = house.number_outside(doing, call)
@@ -130,8 +136,11 @@ def _stay(house: House, going: Going, doing: Doing) -> Going:
     return going.then(call.led_to(CHAPTER_OF[type(doing)], visit))
 
 
-def _passed(house: House, going: Going, doing: Doing) -> tuple[Going, str] | None:
+def _passed(house: House, going: Going, doing: Doing, asked: Asked | None) -> tuple[Going, str] | None:
     """On from a node at which nothing is heard; ``None`` for any other."""
+    if isinstance(doing, GoBySms | AppLink) and asked is None:
+        log.warning("text.not_asked_for", node=going.call.where.node, remedy="ivr-engine check")
+        return going, doing.otherwise
     if isinstance(doing, Hours):
         return going, _by_hours(house, doing)
     if isinstance(doing, Note):

@@ -26,6 +26,7 @@ class Chapter(StrEnum):
     in a flow: ``playing`` a prompt · ``language`` the choice of language · ``menu`` · ``dip`` another
     system is asked · ``dialling`` a number outside rings · ``transferred`` caller and that number talk ·
     ``voicemail`` the caller is asked for a message · ``recording`` it is being recorded ·
+    ``texting`` a text that the caller asked for goes out, and it is said whether it does ·
     ``leaving`` the last words before the call is hung up ·
 
     in a queue: ``notice`` the caller is told, or asked, that talks are recorded · ``waiting`` in the line,
@@ -50,6 +51,7 @@ class Chapter(StrEnum):
     TRANSFERRED = "transferred"
     VOICEMAIL = "voicemail"
     RECORDING = "recording"
+    TEXTING = "texting"
     LEAVING = "leaving"
     NOTICE = "notice"
     WAITING = "waiting"
@@ -78,6 +80,7 @@ _IN_FLOW = frozenset(
         Chapter.TRANSFERRED,
         Chapter.VOICEMAIL,
         Chapter.RECORDING,
+        Chapter.TEXTING,
         Chapter.LEAVING,
     }
 )
@@ -212,6 +215,11 @@ class Call:
     def in_line(self) -> bool:
         """Holds a place in the queue (a caller whose agent's phone rings still does)."""
         return self.chapter in _IN_LINE and not self.in_dialplan
+
+    @property
+    def goes_on_by_sms(self) -> bool:
+        """A flow ended the call with a text, whose answers are for the queue."""
+        return bool(self.queue and self.visit is not None and self.visit.texted)
 
     @property
     def is_callback(self) -> bool:

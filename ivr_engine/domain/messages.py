@@ -65,6 +65,7 @@ class Purpose(StrEnum):
     """Why a message of a call exists; others are free to name their own.
 
     ``wait_time_sms`` allowed by the caller · ``deflection`` chosen by them in place of waiting ·
+    ``app_link`` asked for by them in a menu ·
     ``in_call_sms`` sent by the agent who talks to them ·
     ``closing_sms`` at the end of the call · ``automatic_answer`` to a text after it · from the caller:
     ``reply`` before the end, or after it when they hung up while waiting · ``late_reply`` after a talk ·
@@ -74,6 +75,7 @@ class Purpose(StrEnum):
 
     WAIT_TIME_SMS = "wait_time_sms"
     DEFLECTION = "deflection"
+    APP_LINK = "app_link"
     IN_CALL_SMS = "in_call_sms"
     CLOSING_SMS = "closing_sms"
     AUTOMATIC_ANSWER = "automatic_answer"
@@ -84,6 +86,10 @@ class Purpose(StrEnum):
     HELP_ANSWER = "help_answer"
     START_ANSWER = "start_answer"
     NO_CALLBACK_ANSWER = "no_callback_answer"
+
+
+ASKED_FOR: Final = (Purpose.WAIT_TIME_SMS, Purpose.DEFLECTION, Purpose.APP_LINK)
+"""What callers have sent by a key, and consent to by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

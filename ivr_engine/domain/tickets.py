@@ -69,8 +69,10 @@ class Voicemail:
 
 
 def is_abandoned(call: Call) -> bool:
-    """Of a call that has ended: it came into a queue, and nobody answered it; nor has it a ticket."""
-    return call.entered_at is not None and call.answered_at is None and call.ticket_id is None
+    """Of a call that has ended: it came into a queue, or was to go on by SMS, and nobody answered it; nor has
+    it a ticket."""
+    meant_for_a_queue = call.entered_at is not None or call.goes_on_by_sms
+    return meant_for_a_queue and call.answered_at is None and call.ticket_id is None
 
 
 def ticket_for(call: Call, messages: Sequence[Message], *, id: str, now: datetime) -> Ticket:

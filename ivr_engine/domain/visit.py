@@ -12,6 +12,14 @@ MENUS_KEPT = 20
 """How many menus can be gone back through."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a caller was asked last, by the name of the prompt, and which key they answered by."""
+
+    prompt: str
+    key: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """``trail``: the menus behind the caller, the oldest first. ``variables`` are what the flow noted about
@@ -24,10 +32,14 @@ class Visit:
     variables: dict[str, str] = field(default_factory=dict[str, str])
     recording: str | None = None
     """What the caller's message is recorded as, while it is."""
+    asked: Asked | None = None
+    """Why a text is sent here: the key that was pressed for it."""
+    texted: bool | None = None
+    """Whether it was; ``None``: not decided."""
 
     def at(self, node: str, now: datetime) -> Visit:
         """On at another node, where nothing has been counted yet."""
-        return replace(self, node=node, menu=MenuState(now), recording=None)
+        return replace(self, node=node, menu=MenuState(now), recording=None, asked=None, texted=None)
 
     def leaving_menu(self) -> Visit:
         """The menu at hand is one that can be gone back to."""

@@ -4,16 +4,12 @@ they are set by now."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from ivr_engine.domain.consent import NotOffered, OfferRules, why_not_written_to
-from ivr_engine.domain.messages import Message, Purpose
+from ivr_engine.domain.messages import ASKED_FOR, Message
 from ivr_engine.domain.numbers import receiver
 from ivr_engine.ports import Clock, Tx
 from ivr_engine.site.models import Site
-
-ASKED_FOR: Final = frozenset({Purpose.WAIT_TIME_SMS, Purpose.DEFLECTION})
-"""What callers can have sent by a key."""
 
 
 def abuse_veto(site: Callable[[], Site], clock: Clock) -> Callable[[Tx, Message], str | None]:

@@ -25,7 +25,7 @@ from ivr_engine.domain.events import (
     OptedOut,
     OptOutEnded,
 )
-from ivr_engine.domain.messages import Direction, Message, Purpose, outbound
+from ivr_engine.domain.messages import ASKED_FOR, Direction, Message, Purpose, outbound
 from ivr_engine.domain.numbers import language_of, to_e164
 from ivr_engine.domain.opt_out import Command, command_of, wants_no_call
 from ivr_engine.domain.opt_outs import How, OptOut, Said
@@ -47,8 +47,6 @@ WORDING: Final = 1000
 """Characters kept of what was said."""
 _HELP_AGAIN: Final = timedelta(minutes=10)
 """A number is answered HELP once in this time: two machines may be talking to each other."""
-_ASKED_FOR: Final = (Purpose.WAIT_TIME_SMS, Purpose.DEFLECTION)
-"""What callers consent to by a key, as the ledger names it."""
 _PURPOSES: Final = {
     Answer.CONFIRMATION: Purpose.OPT_OUT_CONFIRMATION,
     Answer.HELP: Purpose.HELP_ANSWER,
@@ -144,7 +142,7 @@ def call_off(tx: Tx, text: Message, site: Site, now: datetime) -> None:
 
 
 def _withdraw(tx: Tx, number: str, said: Said, call_id: str | None) -> None:
-    for purpose in _ASKED_FOR:
+    for purpose in ASKED_FOR:
         given = tx.consents.given(number, purpose)
         if given is not None:
             record = _withdrawal(given, said)

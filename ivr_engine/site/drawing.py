@@ -34,6 +34,8 @@ COLOURS: Final = {
     "queue": ("#e6f4ea", "#137333"),
     "transfer": ("#e6f4ea", "#137333"),
     "voicemail": ("#f3e8fd", "#7627bb"),
+    "sms": ("#f3e8fd", "#7627bb"),
+    "app_link": ("#f3e8fd", "#7627bb"),
     "hang_up": ("#fce8e6", "#b3261e"),
 }
 """Fill and line: asking blue, deciding yellow, to somebody green, message violet, the end red."""

@@ -49,6 +49,10 @@ _PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
         "is not an address that can be asked",
         "write it like https://crm.example.org/caller; what is asked goes into 'parameters'",
     ),
+    values.LINK_PATTERN: (
+        "is not a link that can be sent",
+        "write it like https://app.example.com/start?call={call}",
+    ),
     values.PATH_PATTERN: ("is not a path into JSON", "write names and numbers with dots: customer.phones.0"),
     values.VARIABLE_PATTERN: ("is not the name of a variable", "name one of the environment: IVR_CRM_TOKEN"),
     values.KEY_PATTERN: ("is not a key", "write one of 0 to 9, '*' or '#' (these two in quotes)"),

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from ivr_engine.domain.menu import MenuRules
 from ivr_engine.domain.routing import MOST_LEVEL
+from ivr_engine.site.flow_texts import AppLink, GoBySms
 from ivr_engine.site.values import (
     JsonPath,
     Key,
@@ -27,19 +27,11 @@ from ivr_engine.site.values import (
     TokenVariable,
     Url,
 )
+from ivr_engine.site.way import Way
 
 Tries = Annotated[int, Field(ge=0, le=20)]
 Value = Annotated[str, Field(max_length=200)]
 LevelOrNone = Annotated[int, Field(ge=0, le=MOST_LEVEL)]
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way out of a node: ``setting`` is where it is written, ``key`` whether the caller presses one."""
-
-    setting: tuple[str, ...]
-    target: str
-    key: bool = False
 
 
 class Play(Settings):
@@ -237,7 +229,20 @@ class HangUp(Settings):
         yield from ()
 
 
-Doing = Play | ChooseLanguage | Menu | Hours | Note | Dip | Transfer | Voicemail | EnterQueue | HangUp
+Doing = (
+    Play
+    | ChooseLanguage
+    | Menu
+    | Hours
+    | Note
+    | Dip
+    | Transfer
+    | Voicemail
+    | GoBySms
+    | AppLink
+    | EnterQueue
+    | HangUp
+)
 
 
 class Node(Settings):
@@ -251,6 +256,8 @@ class Node(Settings):
     dip: Dip | None = None
     transfer: Transfer | None = None
     voicemail: Voicemail | None = None
+    sms: GoBySms | None = None
+    app_link: AppLink | None = None
     queue: EnterQueue | None = None
     hang_up: HangUp | None = None
 
@@ -278,9 +285,10 @@ class Flow(Settings):
         """Every prompt named, with the path of its setting below ``nodes``."""
         for name, node in self.nodes.items():
             for kind, doing in node.all().items():
-                prompt = getattr(doing, "prompt", None)
-                if prompt is not None:
-                    yield (name, kind, "prompt"), prompt
+                for setting in ("prompt", "not_sent"):
+                    prompt = getattr(doing, setting, None)
+                    if prompt is not None:
+                        yield (name, kind, setting), prompt
 
     def ways(self, name: str) -> list[tuple[tuple[str, ...], Way]]:
         """Every way out of that node, with the path of its setting below ``nodes``."""

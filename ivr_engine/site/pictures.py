@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ivr_engine.site.flows import Flow, Node, Way
+from ivr_engine.site.flows import Flow, Node
+from ivr_engine.site.way import Way
 
-_ENDS = ("queue", "hang_up")
+_ENDS = ("queue", "sms", "hang_up")
 
 
 def mermaid(name: str, flow: Flow) -> str:

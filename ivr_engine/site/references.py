@@ -10,6 +10,7 @@ from ivr_engine.errors import ConfigError
 from ivr_engine.site import (
     capacity_references,
     crm_references,
+    flow_text_references,
     in_call_references,
     opt_out_references,
     sending,
@@ -33,6 +34,7 @@ def errors(site: Site, tree: Node) -> list[ConfigError]:
         staff(site, tree),
         lines(site, tree),
         flows(site, tree),
+        flow_text_references.errors(site, tree),
         schedules(site, tree),
         _prompts(site, tree),
         _windows(site, tree),
@@ -149,3 +151,4 @@ def sms_texts(site: Site) -> Iterator[tuple[tuple[str, ...], str]]:
         for path, option in queue.over_capacity.options.items() if queue.over_capacity else ():
             for language, text in option.sms.text.items() if option.sms else ():
                 yield ("queues", name, "over_capacity", *path, "sms", "text", language), text
+    yield from flow_text_references.texts(site)

@@ -20,6 +20,9 @@ OUTSIDE_PATTERN: Final = r"^(\+[1-9][0-9]{6,14}|\{[a-z][a-z0-9_-]{0,39}\})$"
 PREFIX_PATTERN: Final = r"^\+[1-9][0-9]{0,14}$"
 TRUNK_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,78}$"
 URL_PATTERN: Final = r"^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,500})?$"
+LINK_PATTERN: Final = (
+    r"^https://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&'()*+,;=:@%/?#{}-]{0,300})?$"
+)
 PATH_PATTERN: Final = r"^[^.\s]{1,60}(\.[^.\s]{1,60}){0,9}$"
 VARIABLE_PATTERN: Final = r"^IVR_[A-Z0-9_]{1,60}$"
 KEY_PATTERN: Final = r"^[0-9*#]$"
@@ -38,6 +41,7 @@ Outside = Annotated[str, Field(pattern=OUTSIDE_PATTERN)]
 Prefix = Annotated[str, Field(pattern=PREFIX_PATTERN)]
 Trunk = Annotated[str, Field(pattern=TRUNK_PATTERN)]
 Url = Annotated[str, Field(pattern=URL_PATTERN)]
+Link = Annotated[str, Field(pattern=LINK_PATTERN)]
 JsonPath = Annotated[str, Field(pattern=PATH_PATTERN)]
 TokenVariable = Annotated[str, Field(pattern=VARIABLE_PATTERN)]
 Key = Annotated[str, Field(pattern=KEY_PATTERN)]

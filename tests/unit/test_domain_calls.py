@@ -73,6 +73,7 @@ def test_who_holds_a_place_and_who_may_be_offered(chapter: Chapter) -> None:
         Chapter.DIALLING: "menu",
         Chapter.VOICEMAIL: "menu",
         Chapter.RECORDING: "menu",
+        Chapter.TEXTING: "menu",
         Chapter.LEAVING: "menu",
         Chapter.HANDING_ON: "transferred",
     }

@@ -196,3 +196,71 @@ def test_what_a_voicemail_needs(folder: Path, node: str, what: str | None) -> No
     found = problems(folder, before, f"        voicemail: {node}", "flows.yaml")
     errors = [p.what for p in found if p.severity is Severity.ERROR]
     assert not errors if what is None else what in " ".join(errors)
+
+
+APP = """app_link:
+          queue: support
+          link: https://app.example.com/?call={call}
+          text:
+            en: "{brand}: {link}"
+            de: "{brand}: {link}"
+            it: "{brand}: {link}"
+            es: "{brand}: {link}"
+            fr: "{brand}: {link}"
+          then: main-menu
+          otherwise: operator
+"""
+"""In place of the node that tells whoever pressed 2 in the menu for sales something."""
+
+TOLD = "play:\n          prompt: order_status\n          then: support\n"
+
+
+@pytest.mark.parametrize(
+    ("replace", "by", "what"),
+    [
+        ("queue: support", "queue: suport", "node 'order-status': unknown queue 'suport'"),
+        (
+            '            fr: "{brand}: {link}"\n',
+            "",
+            "node 'order-status': the SMS has no text in language 'fr'",
+        ),
+        ('en: "{brand}: {link}"', 'en: "{brand}"', "node 'order-status': the SMS does not hold the link"),
+        ("{call}", "{caller}", "node 'order-status': nothing is known as '{caller}'"),
+        ("https:", "http:", "is not a link that can be sent"),
+        ('de: "{brand}', 'de: "{brnad}', "unknown placeholder '{brnad}'"),
+        ("then: main-menu", "then: order-status", "callers come here who pressed no key for the text"),
+    ],
+)
+def test_what_a_text_with_a_link_needs(folder: Path, replace: str, by: str, what: str) -> None:
+    assert [p for p in problems(folder, TOLD, APP) if p.severity is Severity.ERROR] == []
+    config = folder / "config/flows.yaml"
+    config.write_text(config.read_text().replace(APP, APP.replace(replace, by, 1)))
+    found = check(folder / "config", folder / "prompts")
+    assert any(what in p.what for p in found if p.severity is Severity.ERROR), found
+
+
+@pytest.mark.parametrize(
+    ("before", "is_consent"),
+    [
+        ("set: {variables: {a: b}, then: order-status}", True),
+        ("hours: {schedule: office, open: order-status, closed: order-status}", True),
+        ("play: {prompt: closed_now, then: order-status}", False),
+    ],
+)
+def test_a_key_is_consent_as_long_as_nothing_else_is_said(
+    folder: Path, before: str, is_consent: bool
+) -> None:
+    config = folder / "config/flows.yaml"
+    text = config.read_text().replace("2: order-status", "2: before", 1).replace(TOLD, APP, 1)
+    config.write_text(
+        text.replace("      order-status:\n", f"      before:\n        {before}\n      order-status:\n", 1)
+    )
+    found = check(folder / "config", folder / "prompts")
+    assert any("pressed no key" in p.what for p in found) is not is_consent, found
+
+
+def test_a_text_that_costs_more_is_worth_a_warning(folder: Path) -> None:
+    long = APP.replace('en: "{brand}: {link}"', f'en: "{"words " * 30}{{link}}"')
+    found = [p.what for p in problems(folder, TOLD, long) if p.severity is Severity.WARNING]
+    assert any("order-status" in what and "messages are sent and paid" in what for what in found), found
+    assert any("does not name the brand" in what for what in found)

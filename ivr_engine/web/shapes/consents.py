@@ -45,7 +45,7 @@ class ConsentItem(BaseModel):
     audio_hash: str = Field(description="A hash of the sound played")
     key: str | None = Field(description="What was pressed; null for silence")
     outcome: str = Field(description="allowed, denied, no_response or withdrawn")
-    purpose: str = Field(description="What was asked: wait_time_sms, deflection or recording")
+    purpose: str = Field(description="What was asked: wait_time_sms, deflection, app_link or recording")
 
     how: str = Field(description="call; of a withdrawal sms, staff, api or provider")
     actor: str | None = Field(description="Who withdrew it: caller, an agent, api or a provider")
