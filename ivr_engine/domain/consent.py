@@ -233,8 +233,8 @@ class ConsentRecord:
     ``wording`` is the exact text spoken, ``wording_version`` a hash of it, ``audio_hash`` a hash of
     the sound played. ``key`` is what was pressed, ``None`` for silence. ``purpose``: what was asked,
     ``wait_time_sms``, ``deflection``, ``app_link`` or ``recording``. ``how`` it was said: in the call, or,
-    for a withdrawal, as in ``opt_outs.How``; its ``wording`` is what was written, ``call_id`` and ``queue`` those
-    of the consent, and ``actor`` who said it.
+    for a withdrawal, as in ``opt_outs.How``; its ``wording`` is what was written,
+    ``call_id`` and ``queue`` those of the consent, and ``actor`` who said it.
     """
 
     id: str
