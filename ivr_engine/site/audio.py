@@ -169,9 +169,21 @@ def _limited(sound: Samples, rate: int) -> Samples:
     around = int(_AROUND_S * rate)
     gain = np.pad(gain, 2 * around, mode="edge")
     window = 2 * around + 1
-    least = np.lib.stride_tricks.sliding_window_view(gain, window).min(axis=1)
+    least = _least(gain, window)
     smooth = np.convolve(least, np.full(window, 1 / window), "valid")
     return (sound * smooth).astype(np.float32)
+
+
+def _least(values: Samples, window: int) -> Samples:
+    """The least of each ``window`` neighbours, from spans that double: ten passes instead of one per neighbour."""
+    import numpy as np
+
+    span = 1
+    while span * 2 <= window:
+        values = np.minimum(values[:-span], values[span:])
+        span *= 2
+    rest = window - span
+    return np.minimum(values[:-rest], values[rest:]) if rest else values
 
 
 def _frames(sound: Samples) -> NDArray[np.float32]:
