@@ -174,8 +174,8 @@ def _limited(sound: Samples, rate: int) -> Samples:
     return (sound * smooth).astype(np.float32)
 
 
-def _least(values: Samples, window: int) -> Samples:
-    """The least of each ``window`` neighbours, from spans that double: ten passes instead of one per neighbour."""
+def _least(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """The least of each ``window`` neighbours, from spans that double: a pass for each doubling."""
     import numpy as np
 
     span = 1
