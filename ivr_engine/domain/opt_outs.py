@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -63,7 +62,7 @@ def pseudonyms(key: str) -> Pseudonym:
     secret = key.encode()
 
     def pseudonym(number: str) -> str:
-        digest = hmac.new(secret, number.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+        digest = hmac.digest(secret, number.encode("utf-8", "replace"), "sha256").hex()
         return f"{PSEUDONYM}{masked(number)}:{digest[:40]}"
 
     return pseudonym

@@ -24,6 +24,8 @@ PSEUDONYM_OPTION: Final = "ivr_pseudonym"
 _WITHOUT_KEY: Final = pseudonyms("")
 """For databases of simulations and tests."""
 
+_OVER: Final = Refused("this transaction is over")
+
 ALL_EVENTS: Final = 2**63 - 1
 """The bound where events become visible in the order of their ids."""
 
@@ -43,7 +45,7 @@ class Statements:
     together share it. Whoever commits calls ``write_later`` before.
     """
 
-    __slots__ = ("_before_writing", "_connection", "_events_until", "_later", "_place", "failure", "touched")
+    __slots__ = ("_before_writing", "_events_until", "_later", "_opened", "_place", "failure", "touched")
 
     def __init__(
         self,
@@ -56,7 +58,7 @@ class Statements:
     ) -> None:
         self._later = Later() if later is None else later
         self._before_writing = before_writing
-        self._connection = connection
+        self._opened = prepared.Opened(connection)
         self._place = place
         self._events_until = events_until
         self.failure: Exception | None = None
@@ -122,12 +124,13 @@ class Statements:
 
     def pseudonym(self, number: str) -> str:
         """What stands in place of a number that was erased."""
-        made: Pseudonym = self._connection.get_execution_options().get(PSEUDONYM_OPTION, _WITHOUT_KEY)
+        made: Pseudonym = self._opened.connection.get_execution_options().get(PSEUDONYM_OPTION, _WITHOUT_KEY)
         return made(number)
 
     def close(self) -> None:
         """The transaction is over: whoever kept hold of it must not write into the next one."""
-        self.failure = Refused("this transaction is over")
+        self._opened.close()
+        self.failure = _OVER
 
     def json(self, encode: Callable[[object], bytes], value: object) -> str:
         """``value`` as the text of a JSON column."""
@@ -147,10 +150,12 @@ class Statements:
         if self._before_writing is not None and self.failure is None:
             self._before_writing()
 
-    def _execute(self, statement: Executable, values: V, way: Callable[[Connection, Executable, V], R]) -> R:
+    def _execute(
+        self, statement: Executable, values: V, way: Callable[[prepared.Opened, Executable, V], R]
+    ) -> R:
         self._check(values)
         try:
-            return way(self._connection, statement, values)
+            return way(self._opened, statement, values)
         except STORE_ERRORS as error:
             self.touched = True
             self.failure = translated(error, self._place)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from datetime import datetime
+from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
 
@@ -12,7 +14,7 @@ from sqlalchemy import Row, Select, and_, bindparam, false, func, or_, select, t
 
 from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, MessageStatus, Urgency
 from ivr_engine.errors import Refused
-from ivr_engine.store.connection import Statements, changed
+from ivr_engine.store.connection import Statements
 from ivr_engine.store.tables import HAS_PENDING_MEDIA, IS_DUE_LATER, IS_READY, messages
 
 _c: Final = messages.c
@@ -179,7 +181,7 @@ class MessageTable:
 
     def save(self, message: Message) -> None:
         before = self._locked.get(message.id)
-        values = changed(self._values(message), before and self._values(before))
+        values = self._values(message, before)
         if values and not self._db.write(_UPDATE, {"key": message.id, **values}):
             raise Refused(f"no message {message.id}", missing=True)
         self._remembered(message)
@@ -237,9 +239,12 @@ class MessageTable:
         self._locked[message.id] = message
         return message
 
-    def _values(self, message: Message) -> dict[str, Any]:
-        media = self._db.json(_encode, message.media) if message.media else None
-        return {**_columns(message), "media": media}
+    def _values(self, message: Message, before: Message | None = None) -> dict[str, Any]:
+        values = _columns(message, before)
+        if before is None or message.media != before.media:
+            values["media"] = self._db.json(_encode, message.media) if message.media else None
+            values["media_pending"] = any(one.status is MediaStatus.PENDING for one in message.media)
+        return values
 
     def _one(
         self, statement: Select[Any], values: Mapping[str, Any], *, lock: bool = False
@@ -253,32 +258,19 @@ class MessageTable:
         return [_message(row) for row in self._db.rows(statement, values, lock=lock)]
 
 
-def _columns(message: Message) -> dict[str, Any]:
-    return {
-        "direction": message.direction.value,
-        "sender": message.sender,
-        "recipient": message.recipient,
-        "text": message.text,
-        "status": message.status.value,
-        "provider": message.provider,
-        "purpose": message.purpose,
-        "created_at": message.created_at,
-        "updated_at": message.updated_at,
-        "media_pending": any(one.status is MediaStatus.PENDING for one in message.media),
-        "provider_id": message.provider_id,
-        "call_id": message.call_id,
-        "ticket_id": message.ticket_id,
-        "attempts": message.attempts,
-        "next_attempt_at": message.next_attempt_at,
-        "error_code": message.error_code,
-        "retry_of": message.retry_of,
-        "urgency": int(message.urgency),
-        "stream": message.stream,
-        "turn": message.turn,
-        "valid_until": message.valid_until,
-        "engine": message.engine,
-        "ready": message.ready,
-    }
+_PLAIN: Final = tuple(field.name for field in fields(Message) if field.name not in ("id", "media"))
+
+
+def _columns(message: Message, before: Message | None) -> dict[str, Any]:
+    """All but the media; with ``before``, those of what differs."""
+    values: dict[str, Any] = {}
+    for name in _PLAIN:
+        value = getattr(message, name)
+        if before is None or value != getattr(before, name):
+            values[name] = value.value if isinstance(value, Enum) else value
+    if before is None or message.ready is not before.ready:
+        values["ready"] = message.ready
+    return values
 
 
 def _message(row: Row[Any]) -> Message:

@@ -156,7 +156,9 @@ class Runner:
         later = Later()
         try:
             outcomes = [self._one(connection, function, later) for function in functions]
-            Statements(connection, self._place, later=later).write_later()
+            last = Statements(connection, self._place, later=later)
+            last.write_later()
+            last.close()
             connection.commit()
         except STORE_ERRORS as error:
             self._undo(connection)
