@@ -130,6 +130,7 @@ _MORE = {
     "end_reason": "why",
     "ticket_id": "ticket",
 }
+_TEXTS = {"texts": "texts"}
 
 
 @calls_app.callback(invoke_without_command=True)
@@ -144,7 +145,7 @@ def calls(
     if context.invoked_subcommand is None:
         query = "true" if only_open else None
         found = get(f"{API}/calls", caller=caller, open=query, limit=limit)
-        _listed(found, as_json, _CALL, "no such calls")
+        _listed(found, as_json, _CALL | _TEXTS, "no such calls")
 
 
 @calls_app.command("show")
@@ -156,7 +157,7 @@ def show_call(call_id: str, as_json: AsJson = False) -> None:
     if as_json:
         show.as_json(call)
         return
-    show.facts(call, _CALL | _MORE)
+    show.facts(call, _CALL | _MORE | _TEXTS)
     show.table(call["timeline"], {"at": "at", "kind": "what", "detail": ""}, "nothing has happened yet")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from urllib.parse import quote
 import typer
 
 from ivr_engine.cli.asking import API, AsJson, Limit, Number, get, post
+from ivr_engine.errors import IvrError
 
 consents_app = typer.Typer(help="The consent ledger: read it, or take it all out as proof.")
 opt_outs_app = typer.Typer(help="Who wants no texts: the list, opting somebody out, and in again.")
@@ -46,7 +48,7 @@ _ERASURE: Final = {
 Phone = Annotated[str, typer.Argument(help="A phone number, however written")]
 Agent = Annotated[str | None, typer.Option(help="The agent who was told so")]
 Note = Annotated[str, typer.Option(help="What was said: kept as the wording")]
-As = Annotated[str, typer.Option("--format", help="csv, or jsonl: one JSON object a line")]
+As = Annotated[str, typer.Option("--format", help="csv, json (a list), or jsonl: one JSON object a line")]
 Out = Annotated[Path | None, typer.Option(help="The file to write; not given: standard output")]
 Wait = Annotated[float, typer.Option(help="Seconds to wait for the end", min=0)]
 
@@ -175,5 +177,8 @@ def _export(path: str, out: Path | None, **query: str | None) -> None:
             with unfinished.open("wb") as file:
                 file.writelines(api.stream(path, **query))
             unfinished.replace(out)
+        except OSError as error:
+            raise IvrError(f"{out} cannot be written: {error.strerror}") from error
         finally:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)

@@ -58,6 +58,10 @@ class Messages(Protocol):
         """Oldest first."""
         ...
 
+    def exchanged(self, call_ids: Collection[str]) -> dict[str, tuple[int, int]]:
+        """How many messages were sent in these calls, and how many came. A call without any is not in it."""
+        ...
+
     def last_outbound_to(self, number: str, sender: str) -> Message | None:
         """The newest message sent to ``number`` from ``sender`` that belongs to a call."""
         ...

@@ -118,6 +118,11 @@ _LAST_SENDER: Final = (
     .order_by(_c.created_at.desc(), _c.id.desc())
     .limit(1)
 )
+_EXCHANGED: Final = (
+    select(_c.call_id, _c.direction, func.count().label("messages"))
+    .where(_c.call_id.in_(bindparam("calls", expanding=True)))
+    .group_by(_c.call_id, _c.direction)
+)
 _COUNT: Final = select(func.count().label("messages"))
 _SENT: Final = _COUNT.where(_c.sender == bindparam("number"), _c.created_at >= bindparam("since"))
 _CAME: Final = _COUNT.where(_c.recipient == bindparam("number"), _c.created_at >= bindparam("since"))
@@ -214,6 +219,14 @@ class MessageTable:
 
     def of_call(self, call_id: str) -> list[Message]:
         return self._many(_OF_CALL, {"call": call_id})
+
+    def exchanged(self, call_ids: Collection[str]) -> dict[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        for row in self._db.rows(_EXCHANGED, {"calls": sorted(call_ids)}):
+            sent, received = found.get(row.call_id, (0, 0))
+            ours = row.direction == Direction.OUTBOUND
+            found[row.call_id] = (row.messages, received) if ours else (sent, row.messages)
+        return found
 
     def last_outbound_to(self, number: str, sender: str) -> Message | None:
         values = {"number": number, "sender": sender, "direction": Direction.OUTBOUND.value}

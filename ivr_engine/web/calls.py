@@ -13,7 +13,16 @@ from ivr_engine.ports import Tx
 from ivr_engine.web.errors import ERRORS, MISSING, NOT_NOW
 from ivr_engine.web.numbers import asked_number
 from ivr_engine.web.services import Services
-from ivr_engine.web.shapes import ENDED, CallItem, CallWithTimeline, Items, TextsItem, TimelineItem
+from ivr_engine.web.shapes import (
+    ENDED,
+    CallItem,
+    CallWithTimeline,
+    Items,
+    ListedCall,
+    TextCounts,
+    TextsItem,
+    TimelineItem,
+)
 
 router = APIRouter(prefix="/calls", tags=["calls"], responses=ERRORS)
 
@@ -30,16 +39,23 @@ async def list_calls(
     caller: Caller = None,
     only_open: Annotated[bool, Query(alias="open", description="Only calls not ended")] = False,
     limit: Limit = 100,
-) -> Items[CallItem]:
-    """Each with its state, its place in the queue and what the caller said to the wait-time SMS."""
+) -> Items[ListedCall]:
+    """Each with its state, its place in the queue, what the caller said to the wait-time SMS, and how many
+    texts there were."""
     number = asked_number(caller, services.site().country) if caller is not None else None
 
-    def find(tx: Tx) -> list[CallItem]:
+    def find(tx: Tx) -> list[ListedCall]:
         calls = tx.calls.search(caller=number, open_only=only_open, limit=limit)
         places = _places(tx, calls)
-        return [CallItem.of(call, places.get(call.id)) for call in calls]
+        texts = tx.messages.exchanged([call.id for call in calls])
+        return [_listed(call, places.get(call.id), *texts.get(call.id, (0, 0))) for call in calls]
 
     return Items(items=await services.read(find))
+
+
+def _listed(call: Call, position: int | None, sent: int, received: int) -> ListedCall:
+    counts = TextCounts(sent=sent, received=received)
+    return ListedCall(**CallItem.of(call, position).model_dump(), texts=counts)
 
 
 @router.get("/{call_id}", summary="One call with its timeline", responses=MISSING)

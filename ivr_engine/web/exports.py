@@ -1,4 +1,4 @@
-"""Whole tables as CSV or JSON lines, a page at a time: the store is never held, and nothing is gathered."""
+"""Whole tables as CSV or JSON, a page at a time: the store is never held, and nothing is gathered."""
 
 from __future__ import annotations
 
@@ -29,15 +29,18 @@ _FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 class Format(StrEnum):
     CSV = "csv"
+    JSON = "json"
     JSONL = "jsonl"
 
 
-AsFormat = Annotated[Format, Query(alias="format", description="csv, or jsonl: one JSON object a line")]
+AsFormat = Annotated[
+    Format, Query(alias="format", description="csv, json (a list), or jsonl: one JSON object a line")
+]
 
 ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "A download. In CSV, cells that a spreadsheet would take for a formula begin with '",
-        "content": {"text/csv": {}, "application/jsonl": {}},
+        "content": {"text/csv": {}, "application/json": {}, "application/jsonl": {}},
     }
 }
 
@@ -53,22 +56,29 @@ def export(
 ) -> StreamingResponse:
     """All rows, oldest first; what is added meanwhile comes too."""
 
-    async def lines() -> AsyncIterator[str]:
+    async def pages() -> AsyncIterator[list[Mapping[str, Any]]]:
         after: After = None
-        if as_format is Format.CSV:
-            yield _csv([columns])
         while True:
             found = await services.read(lambda tx, after=after: page(tx, after, PAGE))
-            rows = [row(one) for one in found]
-            if as_format is Format.CSV:
-                yield _csv([[defused(_text(each[name])) for name in columns] for each in rows])
-            else:
-                yield "".join(json.dumps(each, ensure_ascii=False, default=_text) + "\n" for each in rows)
+            yield [row(one) for one in found]
             if len(found) < PAGE:
                 return
             after = place(found[-1])
 
-    kind = "text/csv" if as_format is Format.CSV else "application/jsonl"
+    async def lines() -> AsyncIterator[str]:
+        if as_format is Format.CSV:
+            yield _csv([columns])
+            async for rows in pages():
+                yield _csv([[defused(_text(each[name])) for name in columns] for each in rows])
+            return
+        before, between, end = ("[\n", ",\n", "\n]\n") if as_format is Format.JSON else ("", "\n", "\n")
+        async for rows in pages():
+            if rows:
+                yield before + between.join(_json(each) for each in rows)
+                before = between
+        yield end if before == between else before.strip() + end.strip()
+
+    kind = "text/csv" if as_format is Format.CSV else f"application/{as_format}"
     headers = {
         "Content-Disposition": f'attachment; filename="{name}.{as_format}"',
         "X-Content-Type-Options": "nosniff",
@@ -86,6 +96,10 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
     written = io.StringIO()
     csv.writer(written, quoting=csv.QUOTE_ALL).writerows(rows)
     return written.getvalue()
+
+
+def _json(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, default=_text)
 
 
 def _text(value: object) -> str:

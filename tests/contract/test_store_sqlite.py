@@ -257,6 +257,7 @@ _QUERIES: dict[str, tuple[Callable[[Tx], object], set[str]]] = {
     "last of stream": (lambda tx: tx.messages.last_of_stream("s"), {"ix_messages_stream"}),
     "pending media": (lambda tx: tx.messages.with_pending_media(9), {"ix_messages_pending_media"}),
     "of call": (lambda tx: tx.messages.of_call("c"), {"ix_messages_call_id"}),
+    "exchanged": (lambda tx: tx.messages.exchanged(["c", "d"]), {"ix_messages_call_id"}),
     "last to": (
         lambda tx: tx.messages.last_outbound_to("+49", "+50"),
         {"ix_messages_recipient_created_at"},

@@ -252,6 +252,9 @@ async def test_messages_of_a_call_and_the_last_one_sent(store: Store) -> None:
     without_call = message(created_at=NOW + timedelta(seconds=3))
     await store.run(writing(answer, second, first, without_call))
     assert await store.run(lambda tx: tx.messages.of_call("c1")) == [first, answer]
+    counts = await store.run(lambda tx: tx.messages.exchanged(["c1", "c2", "c3"]))
+    assert counts == {"c1": (1, 1), "c2": (1, 0)}
+    assert await store.run(lambda tx: tx.messages.exchanged([])) == {}
     last = await store.run(lambda tx: tx.messages.last_outbound_to(first.recipient, first.sender))
     assert last == second
     assert await store.run(lambda tx: tx.messages.last_outbound_to(first.recipient, "+49301")) is None

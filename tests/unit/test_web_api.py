@@ -53,6 +53,7 @@ async def test_calls_show_place_and_consent_newest_first(rig: Rig) -> None:
         "answered_at": None,
         "ended_at": None,
         "end_reason": None,
+        "texts": {"sent": 1, "received": 1},
     }
     assert items[1]["wait_time_sms_status"] is None
 

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 import web_rig
 from test_cli_commands import InLoop, run, words
+from typer.testing import CliRunner
 from web_rig import CALLER, TOKEN, Rig
 
+import ivr_engine.cli
 from ivr_engine.cli.client import Api
 from ivr_engine.domain.events import ConsentWithdrawn, OptedOut, ProofsExported
 from ivr_engine.messaging.privacy import PrivacyKeeper, PrivacyPolicy
@@ -115,10 +117,15 @@ async def test_the_ledger_as_a_file_holds_every_line_and_no_formula(rig: Rig) ->
     lines = (await rig.get("/api/v1/consents/export?format=jsonl")).text.splitlines()
     assert [json.loads(line)["id"] for line in lines] == [row["id"] for row in rows]
     assert json.loads(lines[1])["wording"] == HOSTILE
+    as_list = await rig.get("/api/v1/consents/export?format=json")
+    assert as_list.headers["content-type"] == "application/json; charset=utf-8"
+    assert as_list.json() == [json.loads(line) for line in lines]
+    assert (await rig.get("/api/v1/consents/export?format=json&number=%2B4915100000000")).json() == []
+    assert (await rig.get("/api/v1/consents/export?format=jsonl&number=%2B4915100000000")).text == ""
     assert json.loads(lines[0]) == (await rig.get("/api/v1/consents?limit=10000")).json()["items"][-1]
     await rig.get("/api/v1/consents/export?format=xls", 422)
     events = [event.what for event in await rig.store.run(lambda tx: tx.events.after(0, 1000))]
-    assert events.count(ProofsExported("consents", of_one_number=False, actor="api")) == 2
+    assert events.count(ProofsExported("consents", of_one_number=False, actor="api")) == 3
 
 
 @pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "\uff1dx"])
@@ -198,6 +205,9 @@ def test_the_commands(tmp_path: Path) -> None:
     file = tmp_path / "proof.csv"
     assert run("consents", "export", "--number", CALLER, "--out", str(file)) == ""
     assert len(list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))) == 2
+    nowhere = str(tmp_path / "none" / "x")
+    refused = CliRunner().invoke(ivr_engine.cli.app, ["consents", "export", "--out", nowhere])
+    assert f"{nowhere} cannot be written: No such file or directory" in str(refused.exception)
     assert "resumed_actor" in run("opt-outs", "export")
     assert "state asked" in words(run("erasures", "ask", CALLER, "--wait", "0"))
     assert CALLER in run("erasures")

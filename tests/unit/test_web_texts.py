@@ -48,6 +48,8 @@ async def test_unread_until_somebody_opens_them(rig: Rig) -> None:
     await writes(rig, "two")
     shown = (await rig.get("/api/v1/calls/c1")).json()
     assert shown["texts"] == {"sent": 1, "received": 2, "unread": 2, "wait_time_sms": True}
+    listed = (await rig.get("/api/v1/calls")).json()["items"]
+    assert [item["texts"] for item in listed if item["id"] == "c1"] == [{"sent": 1, "received": 2}]
     assert [event["kind"] for event in shown["timeline"]] == [
         "message_queued",
         *["message_received", "wait_time_sms_received"] * 2,

@@ -5,7 +5,15 @@ caller's that is no valid number: the digits as signalled).
 """
 
 from ivr_engine.web.shapes.agents import AgentItem, PhoneItem, Why
-from ivr_engine.web.shapes.calls import ENDED, CallItem, CallWithTimeline, TextsItem, TimelineItem
+from ivr_engine.web.shapes.calls import (
+    ENDED,
+    CallItem,
+    CallWithTimeline,
+    ListedCall,
+    TextCounts,
+    TextsItem,
+    TimelineItem,
+)
 from ivr_engine.web.shapes.common import API, Items
 from ivr_engine.web.shapes.consents import ConsentItem
 from ivr_engine.web.shapes.messages import MediaItem, MessageItem
@@ -26,11 +34,13 @@ __all__ = [
     "EstimatedWait",
     "FileItem",
     "Items",
+    "ListedCall",
     "MediaItem",
     "MessageItem",
     "PhoneItem",
     "QueueItem",
     "RecordingItem",
+    "TextCounts",
     "TextsItem",
     "TicketItem",
     "TimelineItem",

@@ -179,11 +179,16 @@ class TimelineItem(BaseModel):
         return cls(id=event.id, at=event.at, kind=event.kind, detail=asdict(event.what))
 
 
-class TextsItem(BaseModel):
-    """Texts of the call. Those from the caller, and pictures, wait for the agent who gets the call."""
+class TextCounts(BaseModel):
+    """Texts of the call."""
 
     sent: int = Field(description="To the caller; one that was sent once more counts twice")
     received: int
+
+
+class TextsItem(TextCounts):
+    """Texts of the call. Those from the caller, and pictures, wait for the agent who gets the call."""
+
     unread: int = Field(description="Came since somebody said `POST /calls/{id}/sms/read`")
     wait_time_sms: bool = Field(description="Whether an unread one answers the wait-time SMS: for a banner")
 
@@ -198,6 +203,12 @@ class TextsItem(BaseModel):
             unread=sum(n > read for n in texts),
             wait_time_sms=any(n > read for n in answers),
         )
+
+
+class ListedCall(CallItem):
+    """A call, and how many texts went to and fro in it."""
+
+    texts: TextCounts
 
 
 class CallWithTimeline(CallItem):
