@@ -13,11 +13,13 @@ from ivr_engine.callflow.in_call_sms import FromPreset, InCallSmsCommands, OwnTe
 from ivr_engine.domain.calls import Call
 from ivr_engine.ports import Prompts, Tx
 from ivr_engine.rehearsal.centre import Centre, open_centre
-from ivr_engine.rehearsal.line import Item, NotHeard
+from ivr_engine.rehearsal.line import NO_CALL, Item, NotHeard
+from ivr_engine.rehearsal.operations import carry_out
 from ivr_engine.rehearsal.pictures import PICTURE
 from ivr_engine.rehearsal.player import Outcome, play
 from ivr_engine.rehearsal.script import HIDDEN, Dialling, Phone, Script, Sent
 from ivr_engine.rehearsal.script_files import ScriptFile
+from ivr_engine.rehearsal.staff import Staff
 from ivr_engine.rehearsal.written_prompts import seconds_to_say
 from ivr_engine.sim import clock
 from ivr_engine.sim.ears import NeverHeard
@@ -166,9 +168,16 @@ class HeadlessLine:
     async def agent_sends(self, what: Sent) -> None:
         call = await self.call()
         if call is None:
-            raise NotHeard("there is no call in which a text could be sent")
+            raise NotHeard(NO_CALL)
         content = FromPreset(what.preset) if what.preset is not None else OwnText(what.text or "")
         await InCallSmsCommands(self._centre.engine.house).send(call["id"], content)
+
+    async def staff(self, what: Staff) -> None:
+        call = await self.call() if what.on_call else None
+        if what.on_call and call is None:
+            raise NotHeard(NO_CALL)
+        self.acts.append(Act(self._since_answer(), "staff", str(what)))
+        await carry_out(what, self._centre.engine, call["id"] if call else "")
 
     async def sign_in(self, agent: str) -> None:
         await self._centre.engine.desk.sign_in(agent)

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ivr_engine.rehearsal.script import Dialling, Sent
+from ivr_engine.rehearsal.staff import Staff
 
 Item = dict[str, Any]
 """As the API shows it."""
+
+
+NO_CALL: Final = "there is no call in which that could be done"
 
 
 class NotHeard(Exception):
@@ -47,6 +51,10 @@ class Line(Protocol):
 
     async def agent_sends(self, what: Sent) -> None:
         """A text to the caller, from the agent who talks to them; ``Refused`` as the API would."""
+        ...
+
+    async def staff(self, what: Staff) -> None:
+        """``Refused`` as the API would."""
         ...
 
     async def sign_in(self, agent: str) -> None: ...

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from ivr_engine.errors import Refused
-from ivr_engine.rehearsal.line import Item, NotHeard
+from ivr_engine.rehearsal.line import NO_CALL, Item, NotHeard
 from ivr_engine.rehearsal.pictures import PICTURE
 from ivr_engine.rehearsal.player import Outcome, play
 from ivr_engine.rehearsal.script import HIDDEN, Dialling, Phone, Script, Sent
 from ivr_engine.rehearsal.script_files import ScriptFile
+from ivr_engine.rehearsal.staff import Staff
 from ivr_engine.rehearsal.voices import AGENT_VOICE, CALLER_VOICE, QUIET
 from ivr_engine.rehearsal.written_prompts import seconds_to_say
 from ivr_engine.sipp import ears, process, scenarios
@@ -88,6 +89,9 @@ class LiveLine:
         self._dialled = ""
         self._call: Sipp | None = None
         self._call_id = ""
+        self._rings = script.rings
+        self._picked_up = 0
+        self._others: Sipp | None = None
         self._own: Sipp | None = None
         self._at_work: list[str] = []
 
@@ -96,12 +100,14 @@ class LiveLine:
         if phone.does == "is_gone":
             return
         account = name if name in self._system.site.agents else self._trunk_account()
-        (await self._open(account, phone)).ears[0].speaks(AGENT_VOICE)
+        for ear in (await self._open(account, phone)).ears:
+            ear.speaks(AGENT_VOICE)
 
     async def open_own_phone(self) -> None:
         """Of a caller who is called back: a number outside as well."""
         self._own = await self._open(self._trunk_account(), Phone(does="answers"))
-        self._own.ears[0].speaks(QUIET)
+        for ear in self._own.ears:
+            ear.speaks(QUIET)
 
     async def _open(self, account: str, phone: Phone) -> Sipp:
         details = await asyncio.to_thread(self._system.api.get, f"{API}/agents/{account}/phone")
@@ -113,11 +119,14 @@ class LiveLine:
             password=details["password"],
             library=self._system.library,
             folder=self._system.folder,
+            calls=self._rings,
         )
         return await self._opened.enter_async_context(ringing)
 
     async def leave(self) -> None:
         await self.hang_up()
+        if self._others is not None:
+            self._others.hang_up_all()
         for agent in self._at_work:
             await self._sign_out_when_free(agent)
 
@@ -125,7 +134,7 @@ class LiveLine:
 
     async def company(self, number: str, size: int) -> None:
         others = [f"+49152{random.randrange(10_000_000, 99_999_999)}" for _ in range(size)]  # noqa: S311
-        calls = await self._opened.enter_async_context(self._calls(number, others))
+        self._others = calls = await self._opened.enter_async_context(self._calls(number, others))
         for each in range(size):
             await calls.logs("answered", call_id=calls.call_id(each + 1))
             await calls.ears[each].hears(MUSIC)
@@ -155,10 +164,11 @@ class LiveLine:
         if self._own is None:
             raise NotHeard("this caller has no phone to be called back at")
         try:
-            answered = await self._own.logs("answered", within=within_s + SLACK_S)
+            answered = await self._own.logs("answered", within=within_s + SLACK_S, times=self._picked_up + 1)
         except process.SippFailed:
             raise NotHeard(f"the caller's phone did not ring within {within_s:g} s") from None
         self._call, self._call_id = self._own, answered.call_id
+        self._picked_up += 1
 
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -171,9 +181,16 @@ class LiveLine:
     async def agent_sends(self, what: Sent) -> None:
         call = await self.call()
         if call is None:
-            raise NotHeard("there is no call in which a text could be sent")
+            raise NotHeard(NO_CALL)
         path = f"{API}/calls/{call['id']}/sms"
         await asyncio.to_thread(self._system.api.post, path, what.model_dump(exclude_none=True))
+
+    async def staff(self, what: Staff) -> None:
+        call = await self.call() if what.on_call else None
+        if what.on_call and call is None:
+            raise NotHeard(NO_CALL)
+        path = API + what.path(call["id"] if call else "")
+        await asyncio.to_thread(self._system.api.post, path, what.body())
 
     async def sign_in(self, agent: str) -> None:
         self._at_work.append(agent)
@@ -232,7 +249,7 @@ class LiveLine:
     def _ear(self) -> Ear:
         if self._call is None:
             raise NotHeard("nobody has dialled yet")
-        return self._call.ears[0]
+        return self._call.ears[self._picked_up - 1 if self._call is self._own else 0]
 
     def _calls(  # noqa: ANN202  a context manager, as process.calls
         self, number: str, callers: Sequence[str], headers: Mapping[str, str] | None = None

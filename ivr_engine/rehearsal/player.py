@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from ivr_engine.errors import IvrError
+from ivr_engine.errors import IvrError, Refused
 from ivr_engine.rehearsal.line import Item, Line, NotHeard, is_prompt
-from ivr_engine.rehearsal.script import Dialling, Expects, Step, TicketExpected
+from ivr_engine.rehearsal.script import Dialling, Expects, Step, TalkExpected, TicketExpected
 from ivr_engine.rehearsal.script_files import ScriptFile
+from ivr_engine.rehearsal.staff import Staff
 
 LOOK_AGAIN_S: Final = 0.1
 BETWEEN_KEYS_S: Final = 0.3
@@ -75,13 +76,27 @@ class _Playing:
                 await line.sign_in(step.signs_in or "")
             case "signs_out":
                 await line.sign_out(step.signs_out or "")
+            case "staff" if step.staff is not None:
+                await self._staff(step.staff)
             case _:
                 await self._meet(step.expects or Expects())
 
     async def _dial(self, how: Dialling) -> None:
-        if self.file.script.company and not self.line.heard():
-            await self.line.company(how.number, self.file.script.company)
+        script = self.file.script
+        company, first = script.company, next(step.dials for step in script.steps if step.dials is not None)
+        if company is not None and how is first:
+            await self.line.company(company.dials or how.number, company.callers)
         await self.line.dial(how)
+
+    async def _staff(self, what: Staff) -> None:
+        try:
+            await self.line.staff(what)
+        except Refused as refused:
+            if what.refused is None or what.refused not in str(refused):
+                raise
+        else:
+            if what.refused is not None:
+                raise Unmet(f"'{what.does}' was to be refused, and was not")
 
     async def _press(self, keys: str) -> None:
         for count, key in enumerate(keys):
@@ -166,10 +181,28 @@ def _call_fields(expects: Expects) -> Iterator[tuple[str, object]]:
         yield "wait_time_sms_status", None if expects.consent == "none" else expects.consent
     if expects.end is not None:
         yield "end_reason", expects.end
+    if expects.dialled_back is not None:
+        yield "dialled back", expects.dialled_back
+    if expects.talk is not None:
+        yield from expects.talk.model_dump(exclude_none=True).items()
 
 
 def _has(call: Item | None, wanted: Item) -> bool:
-    return call is not None and all(call[name] == value for name, value in wanted.items())
+    if call is None:
+        return False
+    callback: Item | None = call["callback"]
+    seen: Item = call | _talk_of(call) | {"dialled back": callback and callback["attempts"]}
+    return all(seen[name] == value for name, value in wanted.items())
+
+
+def _talk_of(call: Item) -> Item:
+    """As scripts say it."""
+    talk: Item = call["talk"] or dict.fromkeys(TalkExpected.model_fields)
+    third, listener = talk["third_party"], talk["listener"]
+    return talk | {
+        "third_party": third["stage"] if third else "none",
+        "listener": "none" if not listener else listener["mode"] if listener["there"] else "ringing",
+    }
 
 
 def _fits(ticket: Item | None, expected: TicketExpected) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from ivr_engine.rehearsal.staff import DoneByStaff
 from ivr_engine.site.values import (
     E164,
     Dialled,
@@ -28,7 +29,7 @@ LONGEST_WAIT_S: Final = 15.0
 HIDDEN: Final = "hidden"
 
 Happens = Literal["allowed", "denied", "no_response", "none"]
-State = Literal["menu", "transferred", "waiting", "ringing", "talking", "ended"]
+State = Literal["menu", "transferred", "waiting", "callback", "ringing", "talking", "ended"]
 Sound = Literal["music", "agent", "silence"]
 
 
@@ -128,6 +129,33 @@ class Sent(Settings):
 AgentSends = Annotated[Sent, BeforeValidator(_preset_alone, json_schema_input_type=Name | Sent)]
 
 
+class Company(Settings):
+    """Others, who call before and wait."""
+
+    callers: Annotated[int, Field(ge=0, le=50)]
+    dials: Dialled | None = None
+    """Not given: the number that the caller dials first."""
+
+
+def _size_alone(value: object) -> object:
+    return {"callers": value} if isinstance(value, int | str) else value
+
+
+InCompany = Annotated[Company, BeforeValidator(_size_alone, json_schema_input_type=int | Company)]
+
+
+class TalkExpected(Settings):
+    """How agent and caller talk."""
+
+    on_hold: bool | None = None
+    muted: bool | None = None
+    recording: bool | None = None
+    third_party: Literal["ringing", "private", "joined", "none"] | None = None
+    """Whom the agent has called: ``private`` while the two talk alone, ``joined`` in a conference."""
+    listener: Literal["ringing", "listen", "whisper", "barge", "none"] | None = None
+    """A supervisor, and how they take part."""
+
+
 class TicketExpected(Settings):
     comments: Annotated[int, Field(ge=0)] | None = None
     """At least so many."""
@@ -176,6 +204,9 @@ class Expects(Settings):
     """How many texts the caller's phone has got, in all."""
     ticket: TicketExpected | None = None
     """The newest ticket of the caller."""
+    talk: TalkExpected | None = None
+    dialled_back: Annotated[int, Field(ge=0, le=100)] | None = None
+    """How often a caller who asked for it has been called back so far."""
     agents: dict[Name, str] = Field(default_factory=dict)
     """State by agent: ``anna: rona``."""
     within: PositiveSeconds = LONGEST_WAIT_S
@@ -201,6 +232,8 @@ class Step(Settings):
     signs_in: Name | None = None
     """An agent begins to work."""
     signs_out: Name | None = None
+    staff: DoneByStaff | None = None
+    """What staff does: ``hold``, or ``{does: consult, agent: ben}``."""
     expects: Expects | None = None
 
     def all(self) -> dict[str, object]:
@@ -221,8 +254,8 @@ class Script(Settings):
     """The number called from; ``hidden``: withheld; not given: a mobile number nobody has called from yet."""
     at: Moment | None = None
     """When, in UTC: only where time is virtual."""
-    company: Annotated[int, Field(ge=0, le=50)] = 0
-    """So many others dial the same number before, and wait."""
+    company: InCompany | None = None
+    """So many others dial the same number before, and wait; or ``{callers: 2, dials: 700}``."""
     phones: dict[Name | E164, Annotated[Phone, BeforeValidator(_written_short)]] = Field(default_factory=dict)
     """Who sits at which phone: agents by name, numbers outside in full."""
     answers: dict[str, dict[str, Any] | Literal["too_late"]] = Field(default_factory=dict)
@@ -241,6 +274,12 @@ class Script(Settings):
     @property
     def is_called_back(self) -> bool:
         return any(step.picks is not None for step in self.steps)
+
+    @property
+    def rings(self) -> int:
+        """How often a phone may ring, at most: for each call there is, and once more for a call handed on."""
+        calls = len(self.dialled) + sum(step.picks is not None for step in self.steps)
+        return 1 + calls + (self.company.callers if self.company else 0)
 
     def expectations(self) -> Iterator[tuple[int, Expects]]:
         for number, step in enumerate(self.steps):

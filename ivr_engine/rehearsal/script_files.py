@@ -103,6 +103,9 @@ def _mistakes(script: Script, site: Site, prompts: Collection[str]) -> Iterator[
             yield from _wrong_expectation(("steps", number, "expects"), step.expects, site, prompts)
         else:
             yield from _unknown_agent(("steps", number, step.kind), step.signs_in or step.signs_out, site)
+            if step.staff is not None:
+                yield from _unknown_agent(("steps", number, "staff", "agent"), step.staff.agent, site)
+                yield from _unknown_queue(("steps", number, "staff", "queue"), step.staff.queue, site)
             yield from _unknown_preset(("steps", number, step.kind), step.agent_sends, site)
     if not script.dialled:
         yield ("steps",), "nobody dials", "begin with a step like `dials: 700`"
@@ -126,12 +129,7 @@ def _wrong_expectation(
         if language and language not in site.languages:
             remedy = explain.nearest(language, site.languages)
             yield (*place, setting), f"no language is {shown(language)}", remedy
-    if expects.queue is not None and expects.queue not in site.queues:
-        yield (
-            (*place, "queue"),
-            f"no queue {shown(expects.queue)}",
-            explain.nearest(expects.queue, site.queues),
-        )
+    yield from _unknown_queue((*place, "queue"), expects.queue, site)
     nodes = {name for flow in site.flows.values() for name in flow.nodes}
     if expects.node is not None and expects.node not in nodes:
         yield (*place, "node"), f"no node {shown(expects.node)}", explain.nearest(expects.node, nodes)
@@ -143,6 +141,11 @@ def _unknown_preset(place: tuple[int | str, ...], sent: Sent | None, site: Site)
     presets = site.in_call_sms.presets
     if sent is not None and sent.preset is not None and sent.preset not in presets:
         yield place, f"no preset {shown(sent.preset)}", explain.nearest(sent.preset, presets)
+
+
+def _unknown_queue(place: tuple[int | str, ...], name: str | None, site: Site) -> Iterator[Mistake]:
+    if name is not None and name not in site.queues:
+        yield place, f"no queue {shown(name)}", explain.nearest(name, site.queues)
 
 
 def _unknown_agent(place: tuple[int | str, ...], name: str | None, site: Site) -> Iterator[Mistake]:

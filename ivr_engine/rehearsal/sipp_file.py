@@ -3,7 +3,7 @@ came when the script was played in virtual time with the true lengths of the pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
@@ -30,7 +30,7 @@ def scenario(played: Played, voice: Callable[[str], str]) -> str:
     signalled = "anonymous" if script.caller == HIDDEN else script.caller or ANYBODY
     [dialling] = [step.dials for step in script.steps if step.dials is not None]
     text = caller(does, signalled=signalled, dials=dialling.number, headers=dialling.headers)
-    notes = "\n".join(_notes(script))
+    notes = "\n".join(note.replace("--", "- -") for note in _notes(script, played.acts))
     return text.replace("<scenario", f"<!--\n{notes}\n-->\n<scenario", 1)
 
 
@@ -53,21 +53,25 @@ def _end_ms(played: Played) -> int:
 
 
 def _done(played: Played) -> list[Act]:
-    return [act for act in played.acts if act.kind != "dials"]
+    return [act for act in played.acts if act.kind not in ("dials", "staff")]
 
 
-def _notes(script: Script) -> Iterator[str]:
+def _notes(script: Script, acts: Sequence[Act]) -> Iterator[str]:
     """What only people, ears or the API can see to."""
     for name, phone in script.phones.items():
         yield f"needs {name} at a phone, who {phone.does.replace('_', ' ')}"
+    if script.company is not None:
+        number = script.company.dials or script.dialled[0]
+        yield f"needs {script.company.callers} others, who dialled {number} before and wait"
     for step in script.steps:
         if step.signs_in is not None:
             yield f"needs {step.signs_in} signed in"
+    for act in acts:
+        if act.kind == "staff":
+            yield f"needs staff after {act.at:.0f} s: {act.what}"
     for _, expects in script.expectations():
         wanted = expects.model_dump(exclude_defaults=True)
-        yield f"expects {', '.join(f'{name}: {value}' for name, value in wanted.items())}".replace(
-            "--", "- -"
-        )
+        yield f"expects {', '.join(f'{name}: {value}' for name, value in wanted.items())}"
 
 
 def _attribute(text: str) -> str:

@@ -96,13 +96,20 @@ class Sipp:
         words = [line.split() for line in lines if line.count("\t") == 2]
         return [Logged(each[0], each[1], float(each[-1])) for each in words]
 
-    async def logs(self, what: str, *, call_id: str | None = None, within: float = 15.0) -> Logged:
-        """The first such line (of that call); ``SippFailed`` when none comes in time."""
+    def hang_up_all(self) -> None:
+        for call in range(1, len(self.ears) + 1):
+            self.hang_up(self.call_id(call))
+
+    async def logs(
+        self, what: str, *, call_id: str | None = None, within: float = 15.0, times: int = 1
+    ) -> Logged:
+        """The first such line (of that call), or the ``times``-th; ``SippFailed`` when it does not come in
+        time."""
         deadline = asyncio.get_running_loop().time() + within
         while True:
-            for line in self.log():
-                if line.what == what and call_id in (None, line.call_id):
-                    return line
+            found = [line for line in self.log() if line.what == what and call_id in (None, line.call_id)]
+            if len(found) >= times:
+                return found[times - 1]
             if asyncio.get_running_loop().time() > deadline:
                 raise SippFailed(f"{self.name}: no '{what}' within {within:g} s, only {self.log()}")
             await asyncio.sleep(0.02)
@@ -124,8 +131,7 @@ class Sipp:
 
     async def stop(self) -> None:
         """End it, whatever it is doing: calls that wait for a cue hang up first."""
-        for call in range(1, len(self.ears) + 1):
-            self.hang_up(self.call_id(call))
+        self.hang_up_all()
         for how in (signal.SIGUSR1, signal.SIGKILL):
             try:
                 async with asyncio.timeout(END_S):
@@ -178,11 +184,20 @@ async def calls(
 
 @asynccontextmanager
 async def phone(
-    scenario: Path, server: Server, *, account: str, password: str, library: Library, folder: Path
+    scenario: Path,
+    server: Server,
+    *,
+    account: str,
+    password: str,
+    library: Library,
+    folder: Path,
+    calls: int = 1,
 ) -> AsyncGenerator[Sipp]:
-    """An agent's phone: registered while it is there, and ready to be rung (``ears[0]`` hears its call)."""
-    async with _ports(library, 1) as ports:
-        ports.ears[0].sends_keys_as(PHONE_EVENT)
+    """An agent's phone: registered while it is there, and ready to be rung so often (``ears[0]`` hears its
+    first call)."""
+    async with _ports(library, calls) as ports:
+        for ear in ports.ears:
+            ear.sends_keys_as(PHONE_EVENT)
         log_in = ["-s", account, "-au", account, "-ap", password, "-m", "1", f"{server.host}:{server.port}"]
         await _register(REGISTERED_S, log_in, folder, ports)
         arguments = ["-s", account, f"{server.host}:{server.port}"]

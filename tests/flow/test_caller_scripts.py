@@ -24,6 +24,8 @@ CALLERS = PROJECT / "config" / "callers"
 
 SECOND = PROJECT / "tests" / "callers"
 """A site with what the example has not, and its scripts."""
+LINES = SECOND / "acd"
+"""A site of lines and the people who serve them, and its scripts."""
 
 Rehearsed = tuple[Site, PromptBook, frozenset[str]]
 
@@ -63,6 +65,21 @@ def test_script_of_the_second_site(file: Path) -> None:
     assert played(file, config=SECOND / "site").outcome.failure is None
 
 
+@pytest.mark.parametrize(
+    "file",
+    sorted([*LINES.glob("scripts/*.yaml"), *LINES.glob("virtual/*.yaml")]),
+    ids=lambda file: file.stem,
+)
+def test_script_of_lines_and_agents(file: Path) -> None:
+    assert played(file, config=LINES).outcome.failure is None
+
+
+def test_scripts_have_names_of_their_own() -> None:
+    """They are named alone where a test fails, and on the page of promises."""
+    names = [file.stem for file in [*CALLERS.glob("*.yaml"), *SECOND.glob("**/[sv]*/*.yaml")]]
+    assert len(names) == len(set(names))
+
+
 def test_every_way_through_the_example_site_is_walked() -> None:
     """Numbers, nodes, keys of every menu, queues and agents."""
     site, _, names = example()
@@ -96,6 +113,11 @@ def test_the_same_run_every_time() -> None:
         ("expects: {agents: {anna: rona}, within: 1}", "agent anna rona; there is state offline"),
         ("expects: {ticket: {files: 1}, within: 1}", "a ticket with files 1; there is None"),
         ("writes: Hello", "nobody has written to this phone"),
+        ("staff: hold", "call 00000001 is waiting: no agent talks to the caller"),
+        ("staff: {does: hold, refused: holiday}", "no agent talks to the caller"),
+        ("staff: {does: close, queue: sales, refused: is closed}", "'close' was to be refused, and was not"),
+        ("expects: {talk: {on_hold: yes}, within: 1}", "a call with on_hold True"),
+        ("expects: {dialled_back: 1, within: 1}", "a call with dialled back 1"),
     ],
 )
 def test_what_went_another_way_is_said_with_file_and_line(tmp_path: Path, step: str, why: str) -> None:
@@ -120,6 +142,12 @@ def test_what_went_another_way_is_said_with_file_and_line(tmp_path: Path, step: 
         ("signs_in: zoe", 5, "no agent 'zoe'"),
         ("waits: long", 5, "'long' is not a number"),
         ("hangs: on", 5, "'on' is not known; known are: up"),
+        ("staff: hodl", 5, "'hodl' is not known; did you mean 'hold'?"),
+        ("staff: transfer", 5, "'transfer' takes one of 'agent', 'number', 'queue'"),
+        ("staff: {does: transfer, queue: sales, agent: ben}", 5, "'transfer' takes one of"),
+        ("staff: {does: hold, agent: anna}", 5, "'hold' takes no 'agent'"),
+        ("staff: {does: consult, agent: zoe}", 5, "no agent 'zoe'"),
+        ("staff: {does: close, queue: suport}", 5, "no queue 'suport'; did you mean 'support'?"),
         ("expects: {prompt: xx/consent}", 5, "no language is 'xx'"),
         ("dials: {number: 7, headers: {From: x}}", 5, "'From' is not the name of a header of ours"),
         ("dials: {number: 7, headers: {X-A: '[x]'}}", 5, "write letters, digits, dots, dashes and spaces"),

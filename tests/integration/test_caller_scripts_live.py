@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -34,16 +34,22 @@ TOGETHER_S: Final = 120.0
 PORT: Final = free_tcp_port()
 
 SECOND: Final = PROJECT / "tests" / "callers"
-FILES: Final = sorted([*PROJECT.glob("config/callers/*.yaml"), *SECOND.glob("scripts/*.yaml")])
+LINES: Final = SECOND / "acd"
+SITES: Final = {
+    PROJECT / "config" / "callers": PROJECT / "config",
+    SECOND / "scripts": SECOND / "site",
+    LINES / "scripts": LINES,
+}
+"""Scripts, and the site they are for."""
+FILES: Final = sorted(file for scripts in SITES for file in scripts.glob("*.yaml"))
 
 ELSEWHERE: Final = f"http://127.0.0.1:{free_tcp_port()}"
 """Where data dips ask."""
 
 
 def _worlds() -> dict[str, World]:
-    folders = {PROJECT / "config" / "callers": PROJECT / "config", SECOND / "scripts": SECOND / "site"}
     worlds: dict[str, World] = {}
-    for scripts, config in folders.items():
+    for scripts, config in SITES.items():
         site, raw = load(config), _raw(config)
         for file in read_scripts([scripts], site, names_of(site, config.parent / "prompts")):
             worlds[file.name] = World(file, raw, site, len(worlds) + 1, ELSEWHERE)
@@ -65,8 +71,11 @@ def worlds() -> dict[str, World]:
 def house(
     asterisk: Asterisk, tmp_path_factory: pytest.TempPathFactory, worlds: dict[str, World]
 ) -> Iterator[House]:
-    second = _raw(SECOND / "site")
-    site = example_site() | {name: second[name] for name in ("transfers", "vip", "skills")}
+    second, third = _raw(SECOND / "site"), _raw(LINES)
+    site = example_site() | {name: second[name] for name in ("transfers", "vip")}
+    reasons = ("break_reasons", "wrap_up_reasons")
+    site |= {name: third[name] for name in ("announcement_interval", "callbacks", *reasons)}
+    site["skills"] = second["skills"] | third["skills"]
     site["access_points"] = second["access_points"] | {"points": {}}
     sections = site | {"points": site["access_points"]["points"]}
     for section in ("numbers", "queues", "flows", "schedules", "agents"):
@@ -103,30 +112,45 @@ async def _play_all(house: House, worlds: dict[str, World], folder: Path) -> Map
             folder=folder,
         )
         async with _other_systems(worlds):
+            files = [world.script() for world in worlds.values()]
             plays = [
-                _in(room, _play(world.script(), system, outside, after_s=number % AT_ONCE * STAGGER_S))
-                for number, world in enumerate(worlds.values())
+                _play(file, system, room, outside, after_s=number % AT_ONCE * STAGGER_S)
+                for number, file in enumerate(sorted(files, key=_is_inside))
+                if not _needs_all(file)
             ]
-            ended = await asyncio.gather(*plays)
-    return dict(zip(worlds, ended, strict=True))
+            ended = dict(await asyncio.gather(*plays))
+            for file in filter(_needs_all, files):
+                ended |= [await _play(file, system, room, outside)]
+    return ended
 
 
-async def _in(room: asyncio.Semaphore, play: Coroutine[None, None, str | None]) -> str | None:
-    async with room:
-        return await play
+def _is_inside(file: ScriptFile) -> bool:
+    """Whether the one trunk is not needed."""
+    return not (file.script.is_called_back or any(name.startswith("+") for name in file.script.phones))
 
 
-async def _play(file: ScriptFile, system: System, outside: asyncio.Lock, *, after_s: float) -> str | None:
-    """One trunk leads outside: those who need it come one after the other."""
-    await asyncio.sleep(after_s)
-    try:
-        async with asyncio.timeout(TOGETHER_S):
-            if file.script.is_called_back or any(name.startswith("+") for name in file.script.phones):
-                async with outside:
-                    return (await play_live(file, system)).failure
-            return (await play_live(file, system)).failure
-    except Exception as error:
-        return f"{file.path}: {error!r}"
+def _needs_all(file: ScriptFile) -> bool:
+    """Whether all queues are closed: while nobody else is on the phone."""
+    return any(
+        step.staff and step.staff.does == "close" and not step.staff.queue for step in file.script.steps
+    )
+
+
+async def _play(
+    file: ScriptFile, system: System, room: asyncio.Semaphore, outside: asyncio.Lock, *, after_s: float = 0.0
+) -> tuple[str, str | None]:
+    """Name and failure. One trunk leads outside: those who need it come one after the other, so they begin
+    first."""
+    async with AsyncExitStack() as entered:
+        if not _is_inside(file):
+            await entered.enter_async_context(outside)
+        await entered.enter_async_context(room)
+        await asyncio.sleep(after_s)
+        try:
+            async with asyncio.timeout(TOGETHER_S):
+                return file.name, (await play_live(file, system)).failure
+        except Exception as error:
+            return file.name, f"{file.path}: {error!r}"
 
 
 @asynccontextmanager

@@ -61,6 +61,14 @@ def test_what_cannot_be_one_scenario_is_refused(tmp_path: Path) -> None:
         written(wrong)
 
 
+def test_what_staff_does_is_said_with_its_second() -> None:
+    lines = PROJECT / "tests/callers/acd"
+    text = written(lines / "scripts/hold-and-mute.yaml", config=lines)
+    assert "needs eve at a phone, who answers" in text
+    assert "needs staff after 3 s: resume" in text
+    assert steps(text) == ["wait 6100"]
+
+
 def test_comments_and_names_cannot_break_the_xml(tmp_path: Path) -> None:
     file = tmp_path / "odd.yaml"
     file.write_text(
