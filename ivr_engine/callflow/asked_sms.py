@@ -32,7 +32,7 @@ def ask_for(house: House, tx: Tx, call: Call, text: str, asked: Asked, purpose: 
     not is on record."""
     why = _why_not(house, tx, call)
     if why is not None:
-        tx.events.add(house.clock.now(), call.id, SmsWithheld(why, call.queue, call.language))
+        tx.events.add(house.clock.now(), call.id, SmsWithheld(why, call.queue, call.language, purpose))
         return Sent(False)
     allowed = WaitTimeSmsStatus.ALLOWED
     tx.consents.add(proof(house, call, asked.prompt, asked.key, allowed, purpose=purpose))
@@ -84,7 +84,7 @@ def send(house: House, tx: Tx, call: Call, text: str, purpose: Purpose = Purpose
     taken = full_caps.count(tx, house.site.abuse.caps, call.known_caller, call.id, now)
     if taken.over is not None:
         why = NotOffered.of_cap(taken.over.cap)
-        tx.events.add(now, call.id, SmsWithheld(why, call.queue, call.language))
+        tx.events.add(now, call.id, SmsWithheld(why, call.queue, call.language, purpose))
         return taken
     message = outbound(
         id=house.new_id(),

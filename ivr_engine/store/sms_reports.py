@@ -126,6 +126,7 @@ class _Offer(msgspec.Struct):
     language: str = ""
     round: int = 0
     reason: str = ""
+    purpose: str = Purpose.WAIT_TIME_SMS
 
 
 _offer: Final = msgspec.json.Decoder(_Offer).decode
@@ -150,10 +151,10 @@ class SmsReportTable:
             if row.kind == "consent_asked":
                 counts[place]["rounds"] += row.rounds
                 counts[place]["offered"] += row.callers if offer.round == 1 else 0
-            elif row.kind == "sms_withheld":
-                counts[place]["withheld"] += row.callers
-            else:
+            elif row.kind == "consent_not_offered":
                 reasons[place][offer.reason] += row.callers
+            elif offer.purpose == Purpose.WAIT_TIME_SMS:
+                counts[place]["withheld"] += row.callers
         for row in self._db.rows(_SAID, span):
             counts[row.queue, row.language][row.outcome] += row.callers
         for row in self._db.rows(_BECAME, span):

@@ -44,8 +44,8 @@ class Day:
     def not_asked(self, call_id: str, reason: str) -> None:
         self._tx.events.add(self._at, call_id, ConsentNotOffered(reason, *self._place))
 
-    def withheld(self, call_id: str) -> None:
-        self._tx.events.add(self._at, call_id, SmsWithheld("day_cap", *self._place))
+    def withheld(self, call_id: str, purpose: Purpose = Purpose.WAIT_TIME_SMS) -> None:
+        self._tx.events.add(self._at, call_id, SmsWithheld("day_cap", *self._place, purpose))
 
     def said(self, call_id: str, outcome: WaitTimeSmsStatus | Withdrawal, **more: Any) -> None:
         queue, language = self._place
@@ -135,6 +135,7 @@ async def test_what_became_of_the_texts_and_who_answered(store: Store) -> None:
             day.sent(f"call-{n}", *statuses)
         day.said("held", ALLOWED)
         day.withheld("held")
+        day.withheld("deflected", Purpose.DEFLECTION)
         for _ in range(3):
             day.wrote("call-0")
         day.wrote("call-1")

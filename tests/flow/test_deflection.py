@@ -77,7 +77,7 @@ async def test_who_cannot_be_written_to_is_told_so_and_waits(
         caller = await chooses(centre, number)
         await caller.hears_prompt("sms_not_sent")
         await caller.hears_prompt("music")
-        assert SmsWithheld(why, "support", "en") in await centre.happened(caller)
+        assert SmsWithheld(why, "support", "en", "deflection") in await centre.happened(caller)
         assert await centre.messages(caller) == []
         assert await centre.ledger(caller) == []
         assert await centre.position(caller) == 1
@@ -92,7 +92,7 @@ async def test_a_cap_holds_for_these_too() -> None:
         second = await chooses(centre)
         await second.hears_prompt("sms_not_sent")
         assert await centre.messages(second) == []
-        assert SmsWithheld("number_cap", "support", "en") in await centre.happened(second)
+        assert SmsWithheld("number_cap", "support", "en", "deflection") in await centre.happened(second)
 
 
 async def _tell(last_step: int | None) -> list[str]:

@@ -34,6 +34,9 @@ BY_SMS: dict[str, Any] = {
 }
 
 
+PURPOSES = {"4": "app_link", "5": "deflection"}
+
+
 def offering(**more: Any) -> dict[str, Any]:
     """4 in the main menu is for the link, 5 for going on by SMS."""
     menu = NODES["main"]["menu"]
@@ -138,7 +141,7 @@ async def test_who_cannot_be_written_to_is_told_so_and_goes_on(
         caller = await presses(centre, key, number)
         await caller.hears_prompt("text_not_sent")
         await caller.hears_times("main_menu", 2)
-        assert SmsWithheld(why, "support", "en") in await centre.happened(caller)
+        assert SmsWithheld(why, "support", "en", PURPOSES[key]) in await centre.happened(caller)
         assert await centre.messages(caller) == []
         assert await centre.ledger(caller) == []
 
@@ -154,7 +157,7 @@ async def test_a_cap_holds_for_these_too() -> None:
         second.press("5")
         await second.hears_prompt("text_not_sent")
         assert await centre.messages(second) == []
-        assert SmsWithheld("number_cap", "support", "en") in await centre.happened(second)
+        assert SmsWithheld("number_cap", "support", "en", "deflection") in await centre.happened(second)
 
 
 @virtual

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SmsWithheld:
-    """The caller asked for it, and it is not sent: ``reason`` as in ``NotOffered``."""
+    """The caller asked for it, and it is not sent: ``reason`` as in ``NotOffered``, ``purpose`` as that of the
+    message would have been."""
 
     reason: str
     queue: str = ""
     language: str = ""
+    purpose: str = "wait_time_sms"
 
 
 @dataclass(frozen=True, slots=True)
