@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SmsWithheld:
-    """The caller asked for it, and it is not sent: ``reason`` as in ``NotOffered``, ``purpose`` as that of the
-    message would have been."""
+    """The caller asked for it, and it is not sent: ``reason`` as in ``NotOffered``, ``purpose`` as the
+    message's would be."""
 
     reason: str
     queue: str = ""
