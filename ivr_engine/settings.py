@@ -234,12 +234,16 @@ def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: secret for name in SECRETS if (secret := secret_named(environ, name))}
 
 
+def _reason(error: OSError | UnicodeError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or "it is not UTF-8"
+
+
 def _content(variable: str, file: Path) -> str:
     try:
         content = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError) as error:
         raise ConfigError(
-            variable, None, f"{file} cannot be read: {error}", "let this user read it"
+            variable, None, f"{file} cannot be read: {_reason(error)}", "let this user read it"
         ) from error
     if not content:
         raise ConfigError(variable, None, f"{file} is empty", "write the secret into it")

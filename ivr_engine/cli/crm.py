@@ -118,7 +118,8 @@ def replay(
 ) -> None:
     """Try dead letters again."""
     body = {name: value for name, value in (("crm", crm), ("id", letter_id)) if value is not None}
-    typer.echo(f"{post(f'{API}/crm/replay', body)['letters']} are tried again")
+    letters = post(f"{API}/crm/replay", body)["letters"]
+    typer.echo("1 is tried again" if letters == 1 else f"{letters} are tried again")
 
 
 @crm_app.command("drop")

@@ -101,11 +101,11 @@ class Consents(Protocol):
     def add(self, record: ConsentRecord) -> None: ...
 
     def search(self, *, number: str | None = None, limit: int = 1000) -> list[ConsentRecord]:
-        """Newest first."""
+        """Newest first. ``number``: of that alone, erased or not."""
         ...
 
     def given(self, number: str, purpose: str) -> ConsentRecord | None:
-        """The consent of that number that stands: given, and not withdrawn since."""
+        """The consent of that number, erased or not, that stands: given, and not withdrawn since."""
         ...
 
     def page(

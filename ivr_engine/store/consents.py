@@ -20,18 +20,18 @@ def _found(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions
     return newest.limit(bindparam("limit"))
 
 
-_SEARCH: Final = {False: _found(), True: _found(_c.number == bindparam("number"))}
+_EITHER: Final = or_(_c.number == bindparam("number"), _c.number == bindparam("known_as"))
+_SEARCH: Final = {False: _found(), True: _found(_EITHER)}
 _GIVEN: Final = (
     select(consents)
     .where(
-        _c.number == bindparam("number"),
+        _EITHER,
         _c.purpose == bindparam("purpose"),
         _c.outcome.in_([WaitTimeSmsStatus.ALLOWED.value, Withdrawal.WITHDRAWN.value]),
     )
     .order_by(_c.at.desc(), _c.id.desc())
     .limit(1)
 )
-_EITHER: Final = or_(_c.number == bindparam("number"), _c.number == bindparam("known_as"))
 _LATER: Final = (
     _c.at >= bindparam("at"),
     or_(_c.at > bindparam("at"), and_(_c.at == bindparam("at"), _c.id > bindparam("last"))),
@@ -79,11 +79,11 @@ class ConsentTable:
         self._db.write(_INSERT, values)
 
     def search(self, *, number: str | None = None, limit: int = 1000) -> list[ConsentRecord]:
-        statement = _SEARCH[number is not None]
-        return [_record(row) for row in self._db.rows(statement, {"number": number, "limit": limit})]
+        values = {"limit": limit, **({} if number is None else self._names(number))}
+        return [_record(row) for row in self._db.rows(_SEARCH[number is not None], values)]
 
     def given(self, number: str, purpose: str) -> ConsentRecord | None:
-        row = self._db.row(_GIVEN, {"number": number, "purpose": purpose})
+        row = self._db.row(_GIVEN, {**self._names(number), "purpose": purpose})
         last = None if row is None else _record(row)
         return last if last is not None and last.outcome is WaitTimeSmsStatus.ALLOWED else None
 
@@ -94,8 +94,11 @@ class ConsentTable:
         if after is not None:
             values |= {"at": after[0], "last": after[1]}
         if number is not None:
-            values |= {"number": number, "known_as": self._db.pseudonym(number)}
+            values |= self._names(number)
         return [_record(row) for row in self._db.rows(_PAGE[after is not None, number is not None], values)]
+
+    def _names(self, number: str) -> dict[str, Any]:
+        return {"number": number, "known_as": self._db.pseudonym(number)}
 
 
 def _record(row: Row[Any]) -> ConsentRecord:

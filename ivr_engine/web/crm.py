@@ -40,12 +40,17 @@ async def list_dead(
     return Items(items=[DeadLetterItem.of(each) for each in found])
 
 
-@router.post("/replay", summary="Try dead letters again")
+@router.post("/replay", summary="Try dead letters again", responses=MISSING)
 async def replay(services: Services, which: Which) -> HowMany:
     """All, a CRM's, or one; under the same ids. They come after what was sent meanwhile."""
-    now = services.clock.now()
-    done = services.store.run(lambda tx: tx.deliveries.replay(now, which.crm, which.id))
-    return HowMany(letters=await services.done(done))
+
+    def write(tx: Tx) -> int:
+        letters = tx.deliveries.replay(services.clock.now(), which.crm, which.id)
+        if which.id is not None and not letters:
+            raise Refused(f"there is no dead letter {which.id}", missing=True)
+        return letters
+
+    return HowMany(letters=await services.done(services.store.run(write)))
 
 
 @router.post("/drop", summary="Give a dead letter up for good", responses=MISSING)

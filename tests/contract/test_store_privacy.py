@@ -198,6 +198,14 @@ async def test_the_ledger_page_by_page(store: Store) -> None:
     assert await store.run(lambda tx: tx.consents.page(None, 9, number=PHONE)) == records[:4]
     after = (records[1].at, records[1].id)
     assert await store.run(lambda tx: tx.consents.page(after, 9, number=PHONE)) == records[2:4]
+    assert await store.run(lambda tx: tx.consents.search(number=PHONE)) == records[3::-1]
+
+
+async def test_a_consent_of_an_erased_number_can_be_withdrawn(store: Store) -> None:
+    erased = answer(1, WaitTimeSmsStatus.ALLOWED, known_as(PHONE))
+    await store.run(lambda tx: tx.consents.add(erased))
+    assert await store.run(lambda tx: tx.consents.given(PHONE, "wait_time_sms")) == erased
+    assert await store.run(lambda tx: tx.consents.given(OTHER, "wait_time_sms")) is None
 
 
 # ── deleting ─────────────────────────────────────────────────────────────────────────────────────

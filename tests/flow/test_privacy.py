@@ -120,7 +120,7 @@ class House:
                 "tickets": len(tx.tickets.search(caller=phone)),
                 "calls": len(tx.calls.search(caller=phone)),
                 "language": int(tx.callers.language(phone) is not None),
-                "consents": len(tx.consents.search(number=phone)),
+                "consents": sum(record.number == phone for record in tx.consents.search(number=phone)),
             }
 
         return await self.store.run(look)

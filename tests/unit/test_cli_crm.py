@@ -70,7 +70,7 @@ def test_dead_letters_are_listed_replayed_and_dropped() -> None:
     assert "message-m1 hub message" in words(run("crm", "dead"))
     assert "no dead letters" in run("crm", "dead", "--crm", "erp")
     assert run("crm", "drop", "hub", "second") == "dropped\n"
-    assert run("crm", "replay", "message-m1", "--crm", "hub") == "1 are tried again\n"
+    assert run("crm", "replay", "message-m1", "--crm", "hub") == "1 is tried again\n"
     assert run("crm", "replay") == "0 are tried again\n"
     with pytest.raises(Refused, match="no dead letter second"):
         run("crm", "drop", "hub", "second")

@@ -140,6 +140,7 @@ async def test_how_far_crms_are_and_what_they_would_not_take(rig: Rig) -> None:
     assert (await rig.post("/api/v1/crm/replay", 200, {})).json() == {"letters": 1}
     assert (await rig.get("/api/v1/crm/dead")).json()["items"] == []
     await rig.post("/api/v1/crm/replay", 422, {"everything": True})
+    await rig.post("/api/v1/crm/replay", 404, {"id": "nobody's"})
 
 
 # ── links ────────────────────────────────────────────────────────────────────────────────────────

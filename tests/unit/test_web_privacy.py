@@ -163,6 +163,8 @@ async def test_a_number_is_forgotten_and_still_found_by_who_holds_the_key(rig: R
     assert [one["number"] for one in shown] == [done["number"]]
     exported = (await rig.get(f"/api/v1/consents/export?format=jsonl&number=%2B{CALLER[1:]}")).text
     assert [json.loads(line)["outcome"] for line in exported.splitlines()] == ["allowed", "withdrawn"]
+    listed = (await rig.get(f"/api/v1/consents?number=%2B{CALLER[1:]}")).json()["items"]
+    assert [one["outcome"] for one in listed] == ["withdrawn", "allowed"]
     assert (await rig.get("/api/v1/erasures")).json()["items"] == [done]
     await rig.get("/api/v1/erasures/none", 404)
     await rig.post("/api/v1/erasures", 404, {"number": CALLER, "agent": "nobody"})
