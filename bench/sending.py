@@ -73,8 +73,10 @@ class WallClock:
 
 
 def shares(messages: int) -> dict[str, int]:
-    """How many are sent from each sender, so that all are done at the same time."""
-    return {sender: max(2, round(messages * rate / sum(RATES.values()))) for sender, rate in RATES.items()}
+    """How many are sent from each sender, so that all are done at the same time; the first has the rest."""
+    first, *others = RATES
+    parts = {sender: max(2, round(messages * RATES[sender] / sum(RATES.values()))) for sender in others}
+    return {first: messages - sum(parts.values()), **parts}
 
 
 def text(id: str, number: int, sender: str, campaign: str | None = None) -> Message:
