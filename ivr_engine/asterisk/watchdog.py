@@ -13,7 +13,7 @@ who stays behind is dealt with when the other has hung up.
 from __future__ import annotations
 
 import asyncio
-import signal
+import os
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -23,14 +23,13 @@ from typing import NoReturn, Protocol
 
 import structlog
 
-from ivr_engine import keys
 from ivr_engine.asterisk import ari_models as m
 from ivr_engine.asterisk.ari_operations import Applications, Asterisk, Bridges, Channels
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.asterisk.transport_http import HttpTransport
 from ivr_engine.errors import ExternalError, Gone, NotInStasis
 from ivr_engine.observability.rationed import Trouble
-from ivr_engine.settings import Settings
+from ivr_engine.observability.service_manager import ServiceManager
 
 log = structlog.get_logger()
 
@@ -192,26 +191,19 @@ class Watchdog:
                     await self._switch.to_fallback(channel.id)
 
 
-async def watch(ari: AriSettings, settings: WatchdogSettings | None = None) -> None:
-    """Look for ever. An Asterisk that does not answer is waited for."""
+async def watch(
+    ari: AriSettings, settings: WatchdogSettings | None = None, manager: ServiceManager | None = None
+) -> None:
+    """Look for ever. An Asterisk that does not answer is waited for; ``manager`` hears that we live."""
     settings = settings or WatchdogSettings()
+    manager = manager or ServiceManager.from_environ(os.environ)
     log.info("watchdog.started", url=ari.url, limit_s=settings.limit_s)
-    async with HttpTransport(ari, settings.deadline_s) as transport:
+    async with HttpTransport(ari, settings.deadline_s) as transport, asyncio.TaskGroup() as tasks:
+        tasks.create_task(manager.report(_yes, _yes))
         watchdog = Watchdog(Ari(transport, settings.fallback_context), settings.limit_s)
         await watchdog.look_for_ever(settings.interval_s)
 
 
-async def run(here: Settings) -> None:
-    """The process: looks until SIGTERM or Ctrl-C."""
-    ari = AriSettings(
-        url=here.ari_url,
-        user=here.ari_user,
-        password=here.ari_password or keys.secret(here.state, "ari_password"),
-        application="watchdog",
-    )
-    task = asyncio.current_task()
-    for which in (signal.SIGTERM, signal.SIGINT):
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(which, task.cancel)
-    with suppress(asyncio.CancelledError):
-        await watch(ari, WatchdogSettings(limit_s=here.watchdog_limit_s))
+async def _yes() -> bool:
+    """Ready at once, and alive as long as the event loop runs: every request has a deadline."""
+    return True

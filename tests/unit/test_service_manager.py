@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ivr_engine.asterisk.settings import AriSettings
+from ivr_engine.asterisk.watchdog import watch
 from ivr_engine.observability import service_manager
 from ivr_engine.observability.service_manager import ALIVE, READY, STOPPING, ServiceManager
 
@@ -90,6 +92,15 @@ async def test_no_sign_of_life_while_a_new_process_would_be_better(systemd: Syst
     await asyncio.wait([reporting])
 
 
+async def test_the_watchdog_lives_whether_asterisk_answers_or_not(systemd: Systemd) -> None:
+    nobody = AriSettings(url="http://127.0.0.1:1/ari", user="ivr", password="none", application="watchdog")
+    watching = asyncio.create_task(watch(nobody, manager=ServiceManager(systemd.address, 0.003)))
+    assert [await systemd.hears() for _ in range(3)] == [READY, ALIVE, ALIVE]
+    watching.cancel()
+    await asyncio.wait([watching])
+    assert watching.cancelled()
+
+
 async def test_an_abstract_address_is_reached(tmp_path: Path) -> None:
     systemd = Systemd(f"@ivr-engine-{tmp_path.name}-{id(tmp_path)}")
     ServiceManager(systemd.address).tell(READY)
@@ -124,9 +135,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", sorted(UNITS.glob("*.service")), ids=lambda unit: unit.stem)
 def test_every_unit_is_hardened(unit: Path) -> None:
-    parser = configparser.ConfigParser(strict=False, interpolation=None)
-    parser.read(unit)
-    service = parser["Service"]
+    service = _service(unit)
     assert service["NoNewPrivileges"] == service["ProtectHome"] == service["PrivateTmp"] == "yes"
     assert service["ProtectSystem"] == "strict"
     if unit.stem == "ivr-asterisk-configuration":  # writes Asterisk's files as root, and is over at once
@@ -139,3 +148,22 @@ def test_every_unit_is_hardened(unit: Path) -> None:
     else:
         assert service["User"] == "ivr"
         assert service["CapabilityBoundingSet"] == ""
+
+
+@pytest.mark.parametrize("process", ["ivr-engine", "ivr-engine-watchdog"])
+def test_systemd_hears_when_a_process_is_ready_and_starts_one_that_hangs_anew(process: str) -> None:
+    service = _service(UNITS / f"{process}.service")
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+    assert int(service["WatchdogSec"]) > 0
+    assert service["Restart"] in ("always", "on-failure")
+
+
+def test_asterisk_tells_when_it_is_ready() -> None:
+    service = _service(UNITS / "asterisk.service.d" / "ivr-engine.conf")
+    assert (service["Type"], service["Restart"]) == ("notify", "always")
+
+
+def _service(unit: Path) -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.read(unit)
+    return parser["Service"]
