@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
 from ivr_engine.domain.events import ProofsExported
+from ivr_engine.domain.numbers import to_e164
 from ivr_engine.domain.opt_outs import How, OptOut, Said
 from ivr_engine.errors import Refused
 from ivr_engine.messaging import opt_outs
@@ -45,6 +47,14 @@ def meant(services: WebServices, written: str) -> str:
     return number
 
 
+def _may_get_texts(services: WebServices, written: str) -> None:
+    """``Refused`` for a slip of the pen: whoever was meant would get texts all the same."""
+    number = meant(services, written)
+    short = re.fullmatch(r"[1-9][0-9]{2,7}", number) is not None
+    if not short and to_e164(number, services.site().country) != number:
+        raise Refused("there is no such phone number: check the country code and count the digits")
+
+
 @router.get("", summary="Opt-outs, newest first")
 async def list_opt_outs(
     services: Services,
@@ -63,7 +73,8 @@ async def list_opt_outs(
 @router.post("", summary="Opt a number out", status_code=201, responses=MISSING | NOT_NOW)
 async def opt_out(services: Services, told: Instruction) -> OptOutItem:
     """Nothing is sent to it any more, by any sender; its consent is withdrawn. Nothing is written to it about
-    that. 409 when it is opted out already."""
+    that. 409 when it is opted out already, or no number that there is."""
+    _may_get_texts(services, told.number)
     done = await _told(services, told, opt_outs.opt_out)
     if done is None:
         raise Refused("this number is opted out already")

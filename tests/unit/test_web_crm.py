@@ -57,6 +57,8 @@ async def test_a_contact_is_made_found_changed_and_deleted(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "body",
     [
+        {},
+        {"name": " ", "language": "en"},
         {"name": "x" * 201},
         {"numbers": ["1"] * 21},
         {"numbers": ["x" * 41]},

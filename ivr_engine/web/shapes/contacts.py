@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -52,6 +52,12 @@ class NewContact(BaseModel):
     external: Annotated[dict[System, ExternalId], Field(max_length=20)] = Field(
         default_factory=dict[str, str]
     )
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if not (self.name.strip() or self.numbers or self.external):
+            raise ValueError("give a name, a number, or an id elsewhere")
+        return self
 
 
 class ChangedContact(BaseModel):
