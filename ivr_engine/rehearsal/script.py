@@ -62,10 +62,13 @@ CalledFrom = Annotated[
 Words = Annotated[str, Field(min_length=1, max_length=918)]
 
 
+Does = Literal["answers", "declines", "is_busy", "does_not_answer", "is_gone"]
+
+
 class Phone(Settings):
     """What whoever sits at an agent's phone (or at a number outside) does when it rings."""
 
-    does: Literal["answers", "declines", "is_busy", "does_not_answer", "is_gone"] = "answers"
+    does: Does = "answers"
     after: Seconds = 1.0
     """Seconds of ringing before that."""
     talks: PositiveSeconds | None = None
@@ -74,6 +77,9 @@ class Phone(Settings):
 
 def _written_short(value: object) -> object:
     return {"does": value} if isinstance(value, str) else value
+
+
+AtPhone = Annotated[Phone, BeforeValidator(_written_short, json_schema_input_type=Does | Phone)]
 
 
 def _text_alone(value: object) -> object:
@@ -256,7 +262,7 @@ class Script(Settings):
     """When, in UTC: only where time is virtual."""
     company: InCompany | None = None
     """So many others dial the same number before, and wait; or ``{callers: 2, dials: 700}``."""
-    phones: dict[Name | E164, Annotated[Phone, BeforeValidator(_written_short)]] = Field(default_factory=dict)
+    phones: dict[Name | E164, AtPhone] = Field(default_factory=dict)
     """Who sits at which phone: agents by name, numbers outside in full."""
     answers: dict[str, dict[str, Any] | Literal["too_late"]] = Field(default_factory=dict)
     """What other systems answer to data dips, by address: only where time is virtual. ``too_late``: nothing
