@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from ivr_engine.domain.opt_out_phrases import (
@@ -86,6 +87,7 @@ def command_of(text: str, *, opted_out: bool = False) -> Command | None:
     return None
 
 
+@lru_cache(maxsize=16)  # asked when a text is stored, and again a moment later
 def wants_no_call(text: str) -> bool:
     """Whether ``text`` says that its sender is not to be called back. It says nothing about messages."""
     return _without_courtesies(_plain(text[:LONGEST])) in NO_CALL_WORDS or _intends(_NO_CALL, text)
