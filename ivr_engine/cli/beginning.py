@@ -16,8 +16,18 @@ def add_to(app: typer.Typer) -> None:
     app.command()(init)
 
 
+def _free(folder: Path) -> Path:
+    """Said before anything is asked."""
+    from ivr_engine.site.starter import refuse_what_is_there
+
+    refuse_what_is_there(folder)
+    return folder
+
+
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where config/ and prompts/ are made")] = Path("."),
+    folder: Annotated[
+        Path, typer.Argument(help="Where config/ and prompts/ are made", is_eager=True, callback=_free)
+    ] = Path("."),
     brand: Annotated[str, typer.Option(prompt="Your name, as callers know it")] = "Example Shop",
     country: Annotated[str, typer.Option(prompt="Country, in two letters")] = "DE",
     languages: Annotated[str, typer.Option(prompt="Languages, the first one is the default")] = "en",

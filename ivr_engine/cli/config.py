@@ -50,7 +50,9 @@ def reload() -> None:
 
 
 def schema(
-    out: Annotated[Path | None, typer.Option(help="Folder for both files [print the settings' one]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for both files; else the settings' one is printed")
+    ] = None,
     page: Annotated[bool, typer.Option("--page", help="Print all settings as Markdown instead")] = False,
 ) -> None:
     """A JSON Schema of settings and texts, for editors that complete and check while one writes."""
@@ -108,7 +110,7 @@ def history() -> None:
 @app.command("diff")
 def diff(
     number: Annotated[int, typer.Argument(help="From this version")],
-    to: Annotated[int | None, typer.Argument(help="to that one [the files as they are now]")] = None,
+    to: Annotated[int | None, typer.Argument(help="to that one; else to the files as they are now")] = None,
 ) -> None:
     """What changed from one version to another."""
     for change in _history().differences(number, to):
@@ -118,7 +120,7 @@ def diff(
 @app.command("undo")
 def undo(
     number: Annotated[
-        int | None, typer.Argument(help="Back to this version [before the last change]")
+        int | None, typer.Argument(help="Back to this version; else to before the last change")
     ] = None,
 ) -> None:
     """Write the files of a former version back; a running engine takes them at once.
@@ -149,8 +151,10 @@ def flow() -> None:
 
 @flow_app.command("picture")
 def picture(
-    name: Annotated[str | None, typer.Argument(help="Only this flow [all]")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for NAME.svg and NAME.mmd [print Mermaid]")] = None,
+    name: Annotated[str | None, typer.Argument(help="Only this flow; else all")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for NAME.svg and NAME.mmd; else Mermaid is printed")
+    ] = None,
     svg: Annotated[bool, typer.Option("--svg", help="Print SVG instead of Mermaid")] = False,
 ) -> None:
     """Draw flows: as SVG for browsers and printers, and in Mermaid, a text that code hosts, wikis and editors

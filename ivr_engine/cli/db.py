@@ -36,7 +36,7 @@ def upgrade() -> None:
 @app.command()
 def backup(
     target: Annotated[
-        Path | None, typer.Argument(help="The file to make, or a folder for it [the current folder]")
+        Path | None, typer.Argument(help="The file to make, or a folder for it; else the current folder")
     ] = None,
 ) -> None:
     """Copy the database and the files of messages into one file, also while the engine runs.

@@ -32,10 +32,10 @@ def add_to(calls: typer.Typer) -> None:
 def send(
     call_id: str,
     preset: Annotated[str | None, typer.Option(help="A preset's name")] = None,
-    language: Annotated[str | None, typer.Option(help="Of the preset [the caller's]")] = None,
+    language: Annotated[str | None, typer.Option(help="Of the preset; else the caller's")] = None,
     text: Annotated[str | None, typer.Option(help="Words of one's own, up to 918 characters")] = None,
     picture: Annotated[Path | None, typer.Option(help="A picture or video, with or without a text")] = None,
-    agent: Annotated[str | None, typer.Option(help="Who writes [the agent of the call]")] = None,
+    agent: Annotated[str | None, typer.Option(help="Who writes; else the agent of the call")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send a text or a picture to the caller, while an agent talks to them."""

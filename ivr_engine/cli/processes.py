@@ -87,7 +87,7 @@ def _lacking(provider: str, here: Settings) -> list[ConfigError]:
 
 
 def simulator(
-    port: Annotated[int | None, typer.Option(help="Port [from IVR_SIMULATOR_URL]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; else that of IVR_SIMULATOR_URL")] = None,
 ) -> None:
     """The pretend SMS provider with its handsets, for testing without an account anywhere."""
     from urllib.parse import urlsplit

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,6 +53,8 @@ def say_prompt(name: str, language: InLanguage = "", out: Out = None) -> None:
     here = settings()
     site = load(here.config)
     language = language or site.default_language
+    if language not in site.languages:
+        raise Refused(f"the site does not speak '{language}'; {nearest(language, site.languages)}")
     lines, _ = read_texts(site, here.prompts)
     found = {line.name: line for line in lines if line.language == language}
     if name not in found:
@@ -88,4 +89,4 @@ def _deliver(spoken: Path, out: Path | None, scratch: Path) -> None:
         raise Refused("there is no player; write a file with --out, or apt-get install alsa-utils")
     done = subprocess.run([*player, str(sound)], check=False)  # noqa: S603 - fixed arguments, no shell
     if done.returncode != 0:
-        sys.exit(done.returncode)
+        raise Refused(f"{player[0]} cannot play it here: write a file with --out")

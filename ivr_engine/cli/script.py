@@ -47,7 +47,9 @@ def run(
 @app.command("sipp")
 def sipp(
     files: Files,
-    out: Annotated[Path | None, typer.Option(help="Folder for the scenarios [print the only one]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the scenarios; else the only one is printed")
+    ] = None,
     play: Annotated[bool, typer.Option("--run", help="Play them on the running engine's Asterisk")] = False,
 ) -> None:
     """Make SIPp scenarios of scripts, to be run by hand; or play them on the Asterisk of this machine, with

@@ -13,7 +13,7 @@ from typing import Final
 
 import phonenumbers
 
-from ivr_engine.domain.numbers import to_e164
+from ivr_engine.domain.numbers import is_country, to_e164
 from ivr_engine.errors import ConfigErrors, Refused
 from ivr_engine.site import schema
 from ivr_engine.site.loader import load
@@ -40,15 +40,24 @@ def known_languages() -> list[str]:
     return sorted(file.parent.name for file in EXAMPLE.glob("prompts/*/texts.yaml"))
 
 
-def write(answers: Answers, folder: Path) -> list[Path]:
-    """``folder/config`` and ``folder/prompts``; returns the files written.
-
-    Raises ``Refused`` where something is there already or a language has no texts yet, ``ConfigErrors`` for
-    answers that make no site: then nothing is written.
-    """
+def refuse_what_is_there(folder: Path) -> None:
+    """``Refused`` where there is a site, or a part of one, already: nothing is overwritten."""
     for there in (folder / "config", folder / "prompts"):
         if there.exists():
             raise Refused(f"{there} is there already: name another folder")
+
+
+def write(answers: Answers, folder: Path) -> list[Path]:
+    """``folder/config`` and ``folder/prompts``; returns the files written.
+
+    Raises ``Refused`` where something is there already, there is no such country, or a language has no texts
+    yet, ``ConfigErrors`` for answers that make no site: then nothing is written.
+    """
+    refuse_what_is_there(folder)
+    if not is_country(answers.country):
+        raise Refused(
+            f"there is no country '{answers.country}': write its two letters as in ISO 3166: DE, AT, US, GB"
+        )
     unknown = [language for language in answers.languages if language[:2] not in known_languages()]
     if unknown or not answers.languages:
         raise Refused(

@@ -68,6 +68,18 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         write(answers(), tmp_path)
 
 
+def test_a_country_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="there is no country 'ZZ': write its two letters"):
+        write(answers(country="ZZ"), tmp_path)
+
+
+def test_what_is_there_is_said_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    said = CliRunner().invoke(ivr_engine.cli.app, ["init", str(tmp_path)])
+    assert isinstance(said.exception, Refused)
+    assert said.output == ""
+
+
 def test_questions_are_asked_and_have_answers_ready(tmp_path: Path) -> None:
     said = CliRunner().invoke(
         ivr_engine.cli.app, ["init", str(tmp_path)], input="Müller & Co\nDE\nde en\n\n\n"

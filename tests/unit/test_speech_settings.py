@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import wave
 from pathlib import Path
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from ivr_engine.bootstrap import speech_of
 from ivr_engine.cli import app
-from ivr_engine.errors import ConfigErrors
+from ivr_engine.errors import ConfigErrors, Refused
 from ivr_engine.site.loader import load
 from ivr_engine.site.sentences import aloud
 from ivr_engine.site.texts import read_texts
@@ -92,3 +93,45 @@ def test_what_is_said_is_written(
     with wave.open(str(out)) as sound:
         assert sound.getframerate() == 16_000
         assert sound.getnframes() > 8_000
+
+
+@pytest.mark.parametrize(
+    ("leaves", "refused"), [(0, None), (1, "aplay cannot play it here: write a file with --out")]
+)
+def test_without_a_file_it_is_played(
+    config: Path,
+    prompts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    leaves: int,
+    refused: str | None,
+) -> None:
+    (programs := tmp_path / "programs").mkdir()
+    player = programs / "aplay"
+    player.write_text(f'#!/bin/sh\ncp "$2" {tmp_path}/heard.wav\nexit {leaves}\n')
+    player.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("IVR_CONFIG", str(config))
+    monkeypatch.setenv("IVR_PROMPTS", str(prompts))
+    done = CliRunner().invoke(app, ["prompts", "say", "goodbye"])
+    assert str(done.exception or "") == (refused or ""), done.output
+    with wave.open(str(tmp_path / "heard.wav")) as sound:
+        assert sound.getnframes() > 8_000
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["goodby"], "did you mean 'goodbye'?"),
+        (["goodbye", "-l", "nl"], "the site does not speak 'nl'; known are: de, en"),
+        (["goodbye", "--out", "/nowhere/said.wav"], "/nowhere/said.wav cannot be written: No such file"),
+    ],
+)
+def test_what_cannot_be_said(
+    config: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], remedy: str
+) -> None:
+    monkeypatch.setenv("IVR_CONFIG", str(config))
+    monkeypatch.setenv("IVR_PROMPTS", str(prompts))
+    done = CliRunner().invoke(app, ["prompts", "say", *words])
+    assert isinstance(done.exception, Refused)
+    assert remedy in str(done.exception)
