@@ -160,10 +160,9 @@ class HeadlessLine:
 
     async def write(self, text: str, *, picture: bool) -> None:
         last = self._centre.post.read(self._signalled)
-        if not last:
-            raise NotHeard("nobody has written to this phone: there is nothing to answer")
+        to = last[-1].message.sender if last else self._centre.site.sms.sender
         media = [("image/png", PICTURE)] if picture else []
-        await self._centre.post.write(self._signalled, last[-1].message.sender, text, media)
+        await self._centre.post.write(self._signalled, to, text, media)
 
     async def agent_sends(self, what: Sent) -> None:
         call = await self.call()

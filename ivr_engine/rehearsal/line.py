@@ -47,7 +47,9 @@ class Line(Protocol):
 
     async def wait(self, seconds: float) -> None: ...
 
-    async def write(self, text: str, *, picture: bool) -> None: ...
+    async def write(self, text: str, *, picture: bool) -> None:
+        """To whoever wrote last to this phone, else to the number that the site's texts come from."""
+        ...
 
     async def agent_sends(self, what: Sent) -> None:
         """A text to the caller, from the agent who talks to them; ``Refused`` as the API would."""

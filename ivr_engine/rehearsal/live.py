@@ -176,7 +176,8 @@ class LiveLine:
     async def write(self, text: str, *, picture: bool) -> None:
         pictures = [("picture.png", PICTURE, "image/png")] if picture else []
         path = f"{API}/handset/{self._number}/messages"
-        await asyncio.to_thread(self._system.api.send, path, {"text": text}, pictures)
+        to = {} if await self.texts() else {"to": self._system.site.sms.sender}
+        await asyncio.to_thread(self._system.api.send, path, {"text": text} | to, pictures)
 
     async def agent_sends(self, what: Sent) -> None:
         call = await self.call()

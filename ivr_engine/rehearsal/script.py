@@ -232,7 +232,7 @@ class Step(Settings):
     picks: Literal["up"] | None = None
     """The caller is called back: wait until the phone rings, and answer it."""
     writes: Writes | None = None
-    """A text to whoever wrote last."""
+    """A text to whoever wrote last; before that, to the number that the site's texts come from."""
     agent_sends: AgentSends | None = None
     """The agent who talks to the caller sends a text: ``photo`` (a preset), or ``{text: …}``."""
     signs_in: Name | None = None

@@ -112,7 +112,6 @@ def test_the_same_run_every_time() -> None:
         ("expects: {not_heard: greeting, heard: consent}", "'consent' was to be heard, and was 0 times"),
         ("expects: {agents: {anna: rona}, within: 1}", "agent anna rona; there is state offline"),
         ("expects: {ticket: {files: 1}, within: 1}", "a ticket with files 1; there is None"),
-        ("writes: Hello", "nobody has written to this phone"),
         ("staff: hold", "call 00000001 is waiting: no agent talks to the caller"),
         ("staff: {does: hold, refused: holiday}", "no agent talks to the caller"),
         ("staff: {does: close, queue: sales, refused: is closed}", "'close' was to be refused, and was not"),

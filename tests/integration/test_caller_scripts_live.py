@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,7 @@ from tests.integration.engine import PROJECT, House, example_site, free_tcp_port
 from tests.sipp.stage import library_of
 
 STAGGER_S: Final = 0.25
-"""Between two beginnings: SIPp's starts and agents' rings do not all fall together."""
+"""Between the first beginnings: SIPp's starts and agents' rings do not all fall together."""
 AT_ONCE: Final = 16
 """What the ears of one process hear without a gap while other tests run beside them."""
 TOGETHER_S: Final = 120.0
@@ -114,8 +114,8 @@ async def _play_all(house: House, worlds: dict[str, World], folder: Path) -> Map
         async with _other_systems(worlds):
             files = [world.script() for world in worlds.values()]
             plays = [
-                _play(file, system, room, outside, after_s=number % AT_ONCE * STAGGER_S)
-                for number, file in enumerate(sorted(files, key=_is_inside))
+                _play(file, system, room, outside, after_s=number * STAGGER_S if number < AT_ONCE else 0.0)
+                for number, file in enumerate(files)
                 if not _needs_all(file)
             ]
             ended = dict(await asyncio.gather(*plays))
@@ -139,12 +139,8 @@ def _needs_all(file: ScriptFile) -> bool:
 async def _play(
     file: ScriptFile, system: System, room: asyncio.Semaphore, outside: asyncio.Lock, *, after_s: float = 0.0
 ) -> tuple[str, str | None]:
-    """Name and failure. One trunk leads outside: those who need it come one after the other, so they begin
-    first."""
-    async with AsyncExitStack() as entered:
-        if not _is_inside(file):
-            await entered.enter_async_context(outside)
-        await entered.enter_async_context(room)
+    """Name and failure. One trunk leads outside: those who need it come one by one, beside the rest."""
+    async with room if _is_inside(file) else outside:
         await asyncio.sleep(after_s)
         try:
             async with asyncio.timeout(TOGETHER_S):
