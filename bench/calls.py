@@ -102,8 +102,15 @@ def main() -> int:
                 engine = _engine(asterisk, house, database, wire, dial, wanted.calls)
     rows = _rows(wanted, plain, engine)
     _show(rows)
-    if not wanted.no_file and wanted.database == SQLITE:
-        write(rows, machine=here, calls=wanted.calls, rate=wanted.rate, warm_up=WARM_UP)
+    if not wanted.no_file:
+        write(
+            rows,
+            machine=here,
+            calls=wanted.calls,
+            rate=wanted.rate,
+            warm_up=WARM_UP,
+            database=wanted.database,
+        )
     whole = engine.allowed == engine.sms_delivered == engine.sms_in_ledger == engine.keys
     return 0 if whole and not plain.outcome.failed + engine.outcome.failed else 1
 
@@ -117,7 +124,7 @@ def _arguments() -> argparse.Namespace:
         "--database",
         choices=(SQLITE, POSTGRESQL),
         default=SQLITE,
-        help="what the engine stores in (sqlite); for postgresql a server is made, and no file is written",
+        help="what the engine stores in (sqlite); for postgresql a server is made",
     )
     return parser.parse_args()
 

@@ -42,6 +42,16 @@ p99 of the reaction under 20 ms.
   just before. It stores nothing, sends nothing, and its callers hear no music.
 """
 
+_POSTGRESQL: Final = """
+## The same on PostgreSQL
+
+Written by `scripts/bench --database postgresql`: {calls} calls at {rate} a second, on {machine}.
+Everything as above, but the engine stores in PostgreSQL on the same machine, each commit durable. Every
+statement is a way to the server and back, in place of a function call.
+
+{table}
+"""
+
 _RELOAD: Final = """
 ## While the configuration changes
 
@@ -123,13 +133,13 @@ def _named(database: str) -> str:
     return {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(database.partition("+")[0], database)
 
 
-def write(rows: Sequence[Row], *, machine: str, calls: int, rate: int, warm_up: int) -> None:
-    """Write the page anew."""
+def write(rows: Sequence[Row], *, machine: str, calls: int, rate: int, warm_up: int, database: str) -> None:
+    """Write the part of the page about calls on that database anew."""
     lines = ["| | plain dialplan | engine |", "|---|---|---|"]
     lines += [f"| {what} | {plain} | {engine} |" for what, plain, engine in rows]
-    table = "\n".join(lines)
-    page = _PAGE.format(calls=calls, rate=rate, machine=machine, table=table, warm_up=warm_up)
-    _put(_PAGE, page)
+    template = _PAGE if database == "sqlite" else _POSTGRESQL
+    part = template.format(calls=calls, rate=rate, machine=machine, table="\n".join(lines), warm_up=warm_up)
+    _put(template, part)
 
 
 def write_reload(
@@ -159,7 +169,7 @@ def _put(template: str, part: str) -> None:
 def _parts() -> dict[str, str]:
     """The page as it is, in pieces, by the template each was made of."""
     text, parts = FILE.read_text(), dict[str, str]()
-    for template in reversed((_RELOAD, _DAY, _LINES, _WEBHOOKS, _SENDING)):
+    for template in reversed((_POSTGRESQL, _RELOAD, _DAY, _LINES, _WEBHOOKS, _SENDING)):
         text, heading, after = text.partition(template.partition("\n\n")[0])
         parts = {template: heading + after} | parts
     return {_PAGE: text} | parts
