@@ -1,4 +1,4 @@
-"""The page of promises names files that are there."""
+"""The page of promises names files that are there, and every caller script."""
 
 from __future__ import annotations
 
@@ -16,3 +16,13 @@ def _linked() -> set[Path]:
 
 def test_every_file_the_page_links_to_exists() -> None:
     assert {file for file in _linked() if not file.exists()} == set()
+
+
+def test_every_caller_script_is_named() -> None:
+    tests = PROJECT / "tests" / "callers"
+    kinds = ("**/scripts/*.yaml", "**/virtual/*.yaml")
+    scripts = {file.resolve() for kind in kinds for file in tests.glob(kind)}
+    scripts |= set((PROJECT / "config" / "callers").resolve().glob("*.yaml"))
+    assert scripts
+    unnamed = sorted(str(file.relative_to(PROJECT)) for file in scripts - _linked())
+    assert unnamed == [], "say on docs/promises.md what they show"
