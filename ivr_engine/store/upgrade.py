@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, create_mock_engine
+from sqlalchemy.schema import ExecutableDDLElement
 
 from ivr_engine.store import database, schema
 from ivr_engine.store.guards import GUARDS
@@ -41,6 +43,18 @@ def migrate(engine: Engine, place: str) -> Upgraded:
 def create(connection: Connection) -> None:
     """The newest schema at once, for a database that dies with its connection."""
     with connection.begin():
-        metadata.create_all(connection)
-        for statement in GUARDS[connection.dialect.name]:
-            connection.execute(text(statement))
+        for statement in _schema(connection.dialect.name):
+            connection.exec_driver_sql(statement)
+
+
+@functools.cache
+def _schema(dialect: str) -> tuple[str, ...]:
+    """As SQL: simulations and tests make one such database after another."""
+    statements: list[str] = []
+
+    def collect(ddl: ExecutableDDLElement, *_: object, **__: object) -> None:
+        statements.append(str(ddl.compile(dialect=mock.dialect)))
+
+    mock = create_mock_engine(f"{dialect}://", collect)
+    metadata.create_all(mock, checkfirst=False)
+    return (*statements, *GUARDS[dialect])
