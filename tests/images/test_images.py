@@ -120,6 +120,18 @@ def test_the_file_holds_no_secret_and_knows_every_setting() -> None:
         assert {name for name in settings_of(service) if name.startswith(("IVR_", "TWILIO_"))} <= known
 
 
+def test_what_is_set_reaches_the_engine() -> None:
+    """But what both containers agree on without anybody, and where things lie in the image."""
+    here = {"IVR_CONFIG", "IVR_PROMPTS", "IVR_STATE", "IVR_SOUNDS", "IVR_LOG", "IVR_SIMULATOR_URL"}
+    agreed = {"IVR_ARI_USER", "IVR_AMI_USER", "IVR_AMI_PORT"}
+    given = settings_of(compose.load({})["services"]["engine"])
+    handed = {name.removesuffix("_FILE") for name in given}
+    assert settings.VARIABLES.keys() - handed == here | agreed
+    set_by_all = {name: "mine" for name in given if not name.endswith("_FILE")}
+    reached = settings_of(compose.load(set_by_all)["services"]["engine"])
+    assert {name: reached[name] for name in set_by_all} == set_by_all
+
+
 @pytest.mark.skipif(which("docker-compose") is None, reason="needs docker-compose")
 def test_the_file_is_what_docker_compose_understands(tmp_path: Path) -> None:
     checked = ["docker-compose", "-f", str(compose.FILE), "config", "--quiet"]
