@@ -4,7 +4,7 @@ outbox, all in the transaction that stores what the key meant."""
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ivr_engine.callflow import full_caps
 from ivr_engine.callflow.house import House
@@ -14,6 +14,7 @@ from ivr_engine.domain.consent import ConsentRecord, NotOffered, WaitTimeSmsStat
 from ivr_engine.domain.events import MessageQueued, SmsWithheld
 from ivr_engine.domain.messages import Purpose, outbound
 from ivr_engine.domain.numbers import receiver
+from ivr_engine.domain.tickets import comment_from
 from ivr_engine.domain.visit import Asked
 from ivr_engine.ports import Tx
 
@@ -78,8 +79,8 @@ def proof(
 
 
 def send(house: House, tx: Tx, call: Call, text: str, purpose: Purpose = Purpose.WAIT_TIME_SMS) -> Taken:
-    """Into the outbox, or ``Taken.over``: a cap is reached, and nothing goes out. To be told to
-    ``house.full_caps.took`` after the commit, with the outbox woken."""
+    """Into the outbox, and onto the ticket if there is one; or ``Taken.over``: a cap is reached, and nothing
+    goes out. To be told to ``house.full_caps.took`` after the commit, with the outbox woken."""
     now = house.clock.now()
     taken = full_caps.count(tx, house.site.abuse.caps, call.known_caller, call.id, now)
     if taken.over is not None:
@@ -96,6 +97,8 @@ def send(house: House, tx: Tx, call: Call, text: str, purpose: Purpose = Purpose
         call_id=call.id,
         now=now,
     )
-    tx.messages.add(message)
+    tx.messages.add(replace(message, ticket_id=call.ticket_id))
     tx.events.add(now, call.id, MessageQueued(message.id))
+    if call.ticket_id is not None:
+        tx.tickets.comment(call.ticket_id, comment_from(message))
     return taken

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.in_call_sms import is_answered
 from ivr_engine.domain.messages import Message, Purpose, Urgency, outbound
-from ivr_engine.messaging.queueing import enqueue
+from ivr_engine.messaging.queueing import BEHIND, enqueue
 from ivr_engine.ports import Tx
 from ivr_engine.site.models import Site
-
-_BEHIND: Final = timedelta(microseconds=1)
-"""So that a list shows the answer behind what it answers."""
 
 
 def answer(tx: Tx, call: Call, text: Message, site: Site, now: datetime) -> Message | None:
@@ -31,7 +27,7 @@ def answer(tx: Tx, call: Call, text: Message, site: Site, now: datetime) -> Mess
         return None
     if tx.opt_outs.is_opted_out(text.sender):
         return None
-    at = now + _BEHIND
+    at = now + BEHIND
     if not is_answered(tx.messages.of_call(call.id), settings.automatic_answer.again_after, at):
         return None
     message = outbound(

@@ -29,8 +29,10 @@ from ivr_engine.domain.messages import ASKED_FOR, Direction, Message, Purpose, o
 from ivr_engine.domain.numbers import language_of, to_e164
 from ivr_engine.domain.opt_out import Command, command_of, wants_no_call
 from ivr_engine.domain.opt_outs import How, OptOut, Said
+from ivr_engine.domain.tickets import comment_from
 from ivr_engine.errors import Refused
 from ivr_engine.messaging.abandoned import open_late
+from ivr_engine.messaging.queueing import BEHIND
 from ivr_engine.ports import Tx
 from ivr_engine.site.models import Site
 from ivr_engine.site.opt_outs import Answer
@@ -129,6 +131,8 @@ def call_off(tx: Tx, text: Message, site: Site, now: datetime) -> None:
     if not wants_no_call(text.text):
         return
     callbacks = tx.calls.callbacks(text.sender)
+    if callbacks and not tx.opt_outs.is_opted_out(text.sender):
+        _write(tx, text, Answer.NO_CALLBACK, site, now)
     for call in callbacks:
         if call.chapter is Chapter.CALLBACK:
             ended = call.ended(EndReason.CALLBACK_CANCELLED, now)
@@ -137,8 +141,6 @@ def call_off(tx: Tx, text: Message, site: Site, now: datetime) -> None:
             tx.events.add(now, call.id, CallFinished(EndReason.CALLBACK_CANCELLED))
         elif call.callback is not None:
             tx.calls.save(replace(call, callback=replace(call.callback, called_off=True)))
-    if callbacks and not tx.opt_outs.is_opted_out(text.sender):
-        _write(tx, text, Answer.NO_CALLBACK, site, now)
 
 
 def _withdraw(tx: Tx, number: str, said: Said, call_id: str | None) -> None:
@@ -180,7 +182,8 @@ def _answered_lately(tx: Tx, text: Message, now: datetime) -> bool:
 
 
 def _write(tx: Tx, text: Message, answer: Answer, site: Site, now: datetime) -> None:
-    """From the number that was written to. A short code or a name cannot be answered."""
+    """From the number that was written to, and onto the ticket that has ``text``. A short code or a name
+    cannot be answered."""
     if to_e164(text.sender, site.country) != text.sender:
         return
     message = outbound(
@@ -191,10 +194,12 @@ def _write(tx: Tx, text: Message, answer: Answer, site: Site, now: datetime) -> 
         provider=text.provider,
         purpose=_PURPOSES[answer],
         call_id=text.call_id,
-        now=now,
+        now=now + BEHIND,
     )
-    tx.messages.add(message)
+    tx.messages.add(replace(message, ticket_id=text.ticket_id))
     tx.events.add(now, message.call_id, MessageQueued(message.id))
+    if text.ticket_id is not None:
+        tx.tickets.comment(text.ticket_id, comment_from(message))
 
 
 def _language(tx: Tx, text: Message, site: Site) -> str:

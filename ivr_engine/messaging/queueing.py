@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 
 from ivr_engine.domain.events import MessageQueued
 from ivr_engine.domain.messages import Message, Urgency
 from ivr_engine.domain.turns import turn_of
 from ivr_engine.ports import Tx
+
+BEHIND: Final = timedelta(microseconds=1)
+"""So that a list shows an answer behind what it answers."""
 
 
 def enqueue(tx: Tx, *messages: Message) -> None:

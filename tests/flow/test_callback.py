@@ -191,7 +191,8 @@ async def test_who_writes_that_they_want_no_call_is_not_called(rule: str, ticket
         assert not phone.calls
         assert (await row(centre)).end_reason is EndReason.CALLBACK_CANCELLED
         kept = await centre.tickets()
-        assert [[comment.text for comment in ticket.comments] for ticket in kept] == [["NO CALL"]] * tickets
+        said = ["NO CALL", "Example: We will not call you back. If you need us, please call again."]
+        assert [[comment.text for comment in ticket.comments] for ticket in kept] == [said] * tickets
 
 
 @virtual

@@ -267,6 +267,18 @@ async def test_a_conversation_from_the_first_text_to_the_transcript() -> None:
 
 
 @virtual
+async def test_what_the_system_answers_in_the_talk_is_told_too() -> None:
+    async with desk() as it:
+        caller = await it.connected()
+        await it.writes("STOP", site=it.centre.site)
+        await it.until_told(Kind.MESSAGE, 2)
+        await it.ends(caller)
+        [transcript] = await it.until_told(Kind.TRANSCRIPT)
+        assert [line.author for line in transcript.said] == ["system", "customer", "system", "system"]
+        assert "unsubscribed" in transcript.said[2].text
+
+
+@virtual
 async def test_what_comes_after_the_end_is_not_posted() -> None:
     async with desk() as it:
         caller = await it.connected()

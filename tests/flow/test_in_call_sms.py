@@ -329,6 +329,31 @@ async def test_the_answer_is_on_the_call_and_on_the_ticket_at_once() -> None:
         assert MessageReceived(message.id, 1) in await anna.centre.happened(anna.stand.caller)
 
 
+@virtual
+async def test_what_answers_a_command_in_the_talk_is_on_the_ticket_too() -> None:
+    async with desk() as anna:
+        await anna.comes_in("HELP")
+        await anna.comes_in("STOP")
+        await anna.comes_in("START")
+        comments = await anna.comments()
+        assert [author for author, _ in comments] == ["customer", "system"] * 3
+        assert [text for author, text in comments if author == "customer"] == ["HELP", "STOP", "START"]
+        assert "unsubscribed" in comments[3][1]
+        assert [m.ticket_id for m in await anna.messages()] == [(await anna.stand.row()).ticket_id] * 6
+
+
+@virtual
+async def test_who_waits_once_more_and_allows_the_sms_has_it_on_the_ticket() -> None:
+    sales = SITE["queues"]["sales"] | {"wait_time_sms": {"requires_over_capacity": False}}
+    async with desk(queues=SITE["queues"] | {"sales": sales}) as anna:
+        await anna.stand.engine.desk.sign_out("ben")
+        await anna.stand.now(anna.stand.do.transfer, ToQueue("sales"))
+        await anna.stand.caller.hears_prompt("consent", within_s=60)
+        anna.stand.caller.press("1")
+        await anna.stand.caller.hears_prompt("sms_sent")
+        assert await anna.comments() == [("system", "Example: answer here")]
+
+
 # ── the end ──────────────────────────────────────────────────────────────────────────────────────
 
 
