@@ -14,7 +14,7 @@ import logging
 import random
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +26,7 @@ from rich.table import Table
 from ivr_engine.acd.dispatcher import Dispatcher
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Prompts, Store, Tx
 from ivr_engine.site.models import Site
 from ivr_engine.site.now import InForce, SiteNow

@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -37,6 +36,7 @@ from bench.process import Used, used
 from bench.report import write_webhooks
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.messages import MessageStatus, outbound
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import ticket_for
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.ports import Store, Tx

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from bench.ewt.centre import Draw, Queue, Scenario, Team
+from ivr_engine.domain.records import replace
 
 HANDLING_S: Final = 240.0
 PATIENCE_S: Final = 240.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -12,6 +11,7 @@ from ivr_engine.callflow import party, recording, tickets
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import AgentChanged, AgentConnected, OfferMissed
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 from ivr_engine.ports import DialResult, Leg, Tx
 

@@ -4,7 +4,7 @@ outbox, all in the transaction that stores what the key meant."""
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ivr_engine.callflow import full_caps
 from ivr_engine.callflow.house import House
@@ -14,6 +14,7 @@ from ivr_engine.domain.consent import ConsentRecord, NotOffered, WaitTimeSmsStat
 from ivr_engine.domain.events import MessageQueued, SmsWithheld
 from ivr_engine.domain.messages import Purpose, outbound
 from ivr_engine.domain.numbers import receiver
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import comment_from
 from ivr_engine.domain.visit import Asked
 from ivr_engine.ports import Tx

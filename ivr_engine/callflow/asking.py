@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import structlog
 
@@ -12,6 +11,7 @@ from ivr_engine.callflow.ways import Going
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import Happening, KeyChosen, MenuGivenUp, NothingPressed, WrongKeyPressed
 from ivr_engine.domain.menu import Again, Back, Chosen, GivenUp, MenuRules, Step, answered
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Digit, Failed, Leg, Prompt, Tx
 
 log = structlog.get_logger()

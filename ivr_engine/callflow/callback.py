@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -31,6 +30,7 @@ from ivr_engine.domain.events import (
     CallFinished,
 )
 from ivr_engine.domain.numbers import masked, to_e164
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import CallEnded, ExternalError, Gone, Refused, Rejected
 from ivr_engine.ports import DialResult, Digit, Failed, Leg, Prompt, Tx
 

@@ -5,7 +5,7 @@ They hold their place meanwhile: an agent who becomes free takes them out of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -26,6 +26,7 @@ from ivr_engine.domain.events import (
     WrongKeyPressed,
 )
 from ivr_engine.domain.menu import Again, Chosen, GivenUp, MenuState, Step, answered
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.wait_watch import QueueWaits
 from ivr_engine.ports import Digit, Failed, Leg, Prompt, Tx
 from ivr_engine.site.over_capacity import Option

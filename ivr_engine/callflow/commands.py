@@ -4,7 +4,7 @@ call's bell; its coroutine makes it so. Each is refused, with a reason, in a sta
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -29,6 +29,7 @@ from ivr_engine.domain.events import (
 )
 from ivr_engine.domain.handover import Place
 from ivr_engine.domain.numbers import to_e164
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.talk import Consult, Listener, Listening, Stage, Talk
 from ivr_engine.domain.waiting import line
 from ivr_engine.errors import Refused

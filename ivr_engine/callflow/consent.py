@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -19,6 +19,7 @@ from ivr_engine.domain.consent import (
     answered,
 )
 from ivr_engine.domain.events import ConsentGiven, WrongKeyPressed
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Digit, Failed, Leg, Tx
 
 log = structlog.get_logger()

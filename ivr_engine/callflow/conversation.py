@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from ivr_engine.callflow.house import House
 from ivr_engine.domain import handover
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import CallHandedOver, ConsultAnswered, ConsultEnded, ListeningEnded
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.talk import Stage, Talk
 from ivr_engine.errors import Gone
 from ivr_engine.ports import DialResult, Leg, Tx

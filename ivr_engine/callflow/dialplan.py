@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -25,6 +24,7 @@ from ivr_engine.domain.calls import Call, EndReason
 from ivr_engine.domain.dialplan import AppQueue, Trouble, VisitOutcome, VisitStatus, failed
 from ivr_engine.domain.events import AgentConnected
 from ivr_engine.domain.numbers import masked
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import CallEnded, ExternalError
 from ivr_engine.observability.rationed import RationedLog
 from ivr_engine.ports import Tx

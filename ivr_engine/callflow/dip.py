@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import structlog
 
 from ivr_engine.callflow import ways
@@ -11,6 +9,7 @@ from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import LookedUp
 from ivr_engine.domain.paths import chosen
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError
 from ivr_engine.ports import Leg, Question, Tx
 from ivr_engine.site.flows import PLACEHOLDER, Dip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from ivr_engine.callflow import ways
@@ -10,6 +9,7 @@ from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import CallAdopted, CallStarted
 from ivr_engine.domain.numbers import shown_caller
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.routing import Routing
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Arrival, Tx

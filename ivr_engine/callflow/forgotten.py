@@ -9,7 +9,6 @@ caller who is still somewhere is taken over, under the new name, when the fallba
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -20,6 +19,7 @@ from ivr_engine.callflow import callback
 from ivr_engine.callflow.endings import caller_gone
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, EndReason
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Tx

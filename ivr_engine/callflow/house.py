@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from ivr_engine.callflow.bells import Bells
 from ivr_engine.callflow.full_caps import FullCaps
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.numbers import to_e164
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Clock, Estimates, Line, Lookup, Prompt, Prompts, Store, Telephony, Tx
 from ivr_engine.site.flows import Doing, Transfer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from ivr_engine.callflow.house import House
@@ -13,6 +13,7 @@ from ivr_engine.domain.events import InCallSmsSent, MessageQueued
 from ivr_engine.domain.in_call_sms import exchanged, had_session, in_words, own_text
 from ivr_engine.domain.messages import Media, Message, Purpose, Urgency, outbound
 from ivr_engine.domain.numbers import receiver
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import comment_from, file_from
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Tx

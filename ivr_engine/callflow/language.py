@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ivr_engine.callflow import asking, ways
 from ivr_engine.callflow.asking import Decided
 from ivr_engine.callflow.house import House
@@ -11,6 +9,7 @@ from ivr_engine.callflow.ways import Going
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import LanguageChosen
 from ivr_engine.domain.menu import Chosen
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Leg, Tx
 from ivr_engine.site.flows import ChooseLanguage
 

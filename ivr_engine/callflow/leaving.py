@@ -5,8 +5,6 @@ Callers are called from their seats when that may be due; whether it is, is deci
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import structlog
 
 from ivr_engine.callflow import ways
@@ -15,6 +13,7 @@ from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import LineLeft
 from ivr_engine.domain.leaving import Situation, Why, why_leave
 from ivr_engine.domain.menu import MenuState
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.switches import closed_by
 from ivr_engine.domain.visit import Visit
 from ivr_engine.ports import Presence, Tx

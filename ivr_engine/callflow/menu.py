@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ivr_engine.callflow import asking, ways
 from ivr_engine.callflow.asking import Decided
 from ivr_engine.callflow.house import House
 from ivr_engine.callflow.ways import Going
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.menu import Back, Chosen
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.visit import Asked
 from ivr_engine.ports import Leg, Tx
 from ivr_engine.site.flows import Menu

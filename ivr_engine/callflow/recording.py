@@ -7,7 +7,6 @@ That it is to be recorded is stored first, with a row of its own; the recording 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -17,6 +16,7 @@ from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.consent import ANSWER_WINDOW_S, ConsentRecord, WaitTimeSmsStatus
 from ivr_engine.domain.events import RecordingAnswered, RecordingFailed, RecordingStarted, RecordingStopped
 from ivr_engine.domain.recordings import RecordingStatus, TalkRecording
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.talk import RecordingAnswer
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Digit, Failed, Leg, Tx

@@ -3,7 +3,6 @@ call ends, to go on by SMS, or it goes on."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from urllib.parse import quote
 
 import structlog
@@ -14,6 +13,7 @@ from ivr_engine.callflow.house import House
 from ivr_engine.callflow.ways import Going
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.messages import Purpose
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Failed, Leg, Tx
 from ivr_engine.site.flow_texts import AppLink, GoBySms

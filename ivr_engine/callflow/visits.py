@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -18,6 +18,7 @@ from ivr_engine.domain.dialplan import AppQueue, Trouble, VisitOutcome, VisitSta
 from ivr_engine.domain.events import CallAdopted, CallStarted, PositionAnnounced
 from ivr_engine.domain.messages import Purpose
 from ivr_engine.domain.numbers import shown_caller
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Failed, Leg, Prompt, Tx
 from ivr_engine.ports.pbx import Visit
 from ivr_engine.site.models import Site

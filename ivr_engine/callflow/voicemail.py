@@ -3,14 +3,13 @@ system's own, and ``messaging.voicemail`` fetches it when it is over, whatever b
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import structlog
 
 from ivr_engine.callflow import ways
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import VoicemailStarted
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import Voicemail
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Failed, Leg, Tx

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import structlog
 
@@ -13,6 +12,7 @@ from ivr_engine.callflow.house import House
 from ivr_engine.domain.announcements import WaitRange, message_of_round, said_of_wait, says_position
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import Happening, PositionAnnounced, WaitAnnounced
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.wait_estimate import Estimate
 from ivr_engine.domain.wait_watch import QueueWaits
 from ivr_engine.ports import Failed, Leg, Prompt, Seat, Tx

@@ -7,7 +7,7 @@ call always stands at a node where the caller hears something.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -27,6 +27,7 @@ from ivr_engine.domain.events import (
 )
 from ivr_engine.domain.menu import MenuState
 from ivr_engine.domain.numbers import masked
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.routing import Routing
 from ivr_engine.domain.schedules import opening
 from ivr_engine.domain.switches import ALL, closed_by

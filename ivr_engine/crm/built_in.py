@@ -7,9 +7,9 @@ the rest: who was connected, transfers, the end, as comments. A comment is made 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from ivr_engine.domain.crm import BUILT_IN, Kind, Posting, Topic, in_words
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import Comment
 from ivr_engine.errors import Refused, Rejected
 from ivr_engine.ports import Store, Tx

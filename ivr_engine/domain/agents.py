@@ -7,11 +7,12 @@ beside, as many as the agent's ``Capacity`` allows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 
 NEW_SHIFT: Final = timedelta(hours=4)

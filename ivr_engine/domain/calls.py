@@ -5,15 +5,18 @@ The chapter is what an engine that comes back after a crash resumes at: see ``do
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field
 
 from ivr_engine.domain.callbacks import Callback
 from ivr_engine.domain.capacity import Stay
 from ivr_engine.domain.consent import Consent
 from ivr_engine.domain.dialplan import CHANNEL
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.routing import Routing
 from ivr_engine.domain.talk import RecordingAnswer, Stage, Talk
 from ivr_engine.domain.visit import Visit
@@ -136,8 +139,7 @@ class Offer:
     agent: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """One caller's call. Times are UTC.
 
     ``engine`` is the ARI application that owns it. ``caller`` is E.164, or the digits as signalled where

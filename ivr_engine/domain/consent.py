@@ -7,12 +7,13 @@ three times in a round; one more wrong key ends the round as if nothing had been
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from ivr_engine.domain.abuse import Cap
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.wait_estimate import Estimate
 
 ANSWER_WINDOW_S: Final = 10.0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 
 MOST_NUMBERS: Final = 20

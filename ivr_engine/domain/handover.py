@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ivr_engine.domain.calls import Call, Chapter
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.talk import Stage, Talk
 from ivr_engine.errors import Refused
 

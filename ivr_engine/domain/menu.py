@@ -8,9 +8,11 @@ configured way. The choice of language is a menu whose ways are languages.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from ivr_engine.domain.records import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,14 @@ itself; so a status only ever moves forward, and a final one stays.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Final
+
+from msgspec import Struct
+
+from ivr_engine.domain.records import replace
 
 
 class Direction(StrEnum):
@@ -109,8 +113,7 @@ class Media:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True):
     """One SMS or MMS, in or out. Numbers are E.164; times UTC.
 
     ``purpose`` says why it exists, as in ``Purpose``. ``attempts`` counts requests to the

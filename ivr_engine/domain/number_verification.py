@@ -6,11 +6,12 @@ A code lives for ten minutes and may be tried five times; one number gets one a 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.sms_numbers import Kind, kind_of
 from ivr_engine.errors import Refused
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from ivr_engine.domain.numbers import masked
+from ivr_engine.domain.records import replace
 
 
 class How(StrEnum):

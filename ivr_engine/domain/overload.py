@@ -7,9 +7,11 @@ limit: at the limit itself it would open and close with every call.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from ivr_engine.domain.records import replace
 
 BURST_S: Final = 2.0
 """Seconds of the arrival rate that may come at one moment: the fallback offers its callers this far apart."""

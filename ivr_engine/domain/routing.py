@@ -5,10 +5,12 @@ time waited. All of it is a pure function of these, so that it can be computed a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from ivr_engine.domain.records import replace
 
 Skills = Mapping[str, int]
 """Levels by skill."""

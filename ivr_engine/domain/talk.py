@@ -6,10 +6,11 @@ follow it, and so does an engine that takes the call over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ivr_engine.domain.menu import MenuState
+from ivr_engine.domain.records import replace
 
 MENUS_KEPT = 20
 """How many menus can be gone back through."""

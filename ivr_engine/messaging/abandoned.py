@@ -3,12 +3,12 @@ the call would have got, had it come before; and one may be what ends it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.events import TicketOpened
 from ivr_engine.domain.messages import Direction
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import is_abandoned, ticket_for
 from ivr_engine.ports import Tx
 from ivr_engine.site.models import Site

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from urllib.parse import quote
 import structlog
 
 from ivr_engine.domain.messages import Message
+from ivr_engine.domain.records import replace
 from ivr_engine.messaging.claiming import Route
 from ivr_engine.messaging.provider_gate import PROBE_FIRST_S, ProviderGate
 from ivr_engine.ports import FindResult, NotTaken, SendResult, SmsProvider, Unclear

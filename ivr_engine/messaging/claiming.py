@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from ivr_engine.domain.messages import Message, MessageStatus
 from ivr_engine.domain.pace import AHEAD, Slots
 from ivr_engine.domain.quiet_hours import Hours
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.sms_parts import parts
 from ivr_engine.messaging import settling
 from ivr_engine.messaging.outcomes import keep

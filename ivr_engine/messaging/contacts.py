@@ -8,13 +8,13 @@ choice, posted too, says whose the ticket is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.contacts import Contact, Found, Known, Several, Unknown, match
 from ivr_engine.domain.events import ContactIdentified, ContactUnclear
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import Ticket
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Tx

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError
 from ivr_engine.messaging.contact_lookup import CURSOR, ContactLookup
 from ivr_engine.messaging.crm_lane import CrmPolicy, Lane

@@ -8,13 +8,14 @@ same id. Rows of one call go one after another, those of different calls side by
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from ivr_engine.domain.crm import READ, Backlog, Delivery, Posting
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError, Rejected
 from ivr_engine.messaging.crm_metrics import DEAD, OLDEST, OUTCOMES, UP, WAITING
 from ivr_engine.messaging.crm_postings import deliveries, posting

@@ -7,7 +7,6 @@ so that the webhook and the reconciliation, which may both bring the same text, 
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +22,7 @@ from ivr_engine.domain.messages import (
     printable,
 )
 from ivr_engine.domain.numbers import to_e164
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import comment_from
 from ivr_engine.errors import Refused
 from ivr_engine.messaging import opt_outs, settling

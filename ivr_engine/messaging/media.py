@@ -7,7 +7,7 @@ second fetch that writes the same name again.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ import structlog
 
 from ivr_engine.domain.events import MediaKept
 from ivr_engine.domain.messages import Media, MediaStatus, Message
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import file_from
 from ivr_engine.errors import ExternalError, IvrError
 from ivr_engine.messaging.metrics import MEDIA

@@ -7,10 +7,10 @@ for the morning.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from ivr_engine.domain.messages import Media, Message
+from ivr_engine.domain.records import replace
 
 Link = Callable[[str, str], tuple[str, datetime]]
 """The address of (message id, file id), and until when it is good."""

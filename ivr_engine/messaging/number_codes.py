@@ -12,7 +12,6 @@ import hmac
 import secrets
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final, Protocol
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from ivr_engine.domain import number_verification as verification
 from ivr_engine.domain.events import SmsNumberCodeSent
 from ivr_engine.domain.messages import Direction, Message, MessageStatus
 from ivr_engine.domain.number_verification import DIGITS, TRIES, NumberState, SentCode
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused, Rejected, Unreachable
 from ivr_engine.messaging.own_numbers import keep_state
 from ivr_engine.ports import Clock, NotTaken, SendResult, Store, Tx

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -29,6 +28,7 @@ from ivr_engine.domain.messages import ASKED_FOR, Direction, Message, Purpose, o
 from ivr_engine.domain.numbers import language_of, to_e164
 from ivr_engine.domain.opt_out import Command, command_of, wants_no_call
 from ivr_engine.domain.opt_outs import How, OptOut, Said
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import comment_from
 from ivr_engine.errors import Refused
 from ivr_engine.messaging.abandoned import open_late

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,6 +18,7 @@ import structlog
 
 from ivr_engine.domain.events import ErasureAsked, NumberErased, RetentionApplied
 from ivr_engine.domain.opt_outs import Erasure, ErasureState
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock, Portion, Privacy, Store, Tx

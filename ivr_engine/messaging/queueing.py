@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from ivr_engine.domain.events import MessageQueued
 from ivr_engine.domain.messages import Message, Urgency
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.turns import turn_of
 from ivr_engine.ports import Tx
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -18,6 +18,7 @@ import structlog
 from ivr_engine.domain.calls import Chapter
 from ivr_engine.domain.events import RecordingDeleted, RecordingDropped, RecordingKept
 from ivr_engine.domain.recordings import RecordingStatus, TalkRecording, file_name, too_many
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import TicketFile
 from ivr_engine.errors import ExternalError, Gone, IvrError
 from ivr_engine.messaging.voicemail import seconds_of

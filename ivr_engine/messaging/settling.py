@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from ivr_engine.domain.messages import FINAL, Message, MessageStatus, Urgency
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Accepted, FindResult, NotTaken, SendResult, Unclear
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -18,6 +18,7 @@ import structlog
 
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import TicketOpened, VoicemailDropped, VoicemailKept
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import TicketFile, Voicemail, ticket_for
 from ivr_engine.errors import ExternalError, Gone, IvrError
 from ivr_engine.observability.rationed import Trouble

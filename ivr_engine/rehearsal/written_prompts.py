@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ConfigErrors
 from ivr_engine.ports import Prompt
 from ivr_engine.site.models import Site

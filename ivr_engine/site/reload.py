@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import structlog
 
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ConfigError, ConfigErrors, ExternalError, IvrError, in_words
 from ivr_engine.observability.rationed import Trouble
 from ivr_engine.ports import Clock, Speech

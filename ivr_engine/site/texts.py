@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ivr_engine.domain.announcements import every_range
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ConfigError
 from ivr_engine.site.explain import MOST_TOLD, nearest, some
 from ivr_engine.site.models import Site

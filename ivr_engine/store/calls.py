@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -170,7 +169,7 @@ def _calls_back(call: Call) -> str | None:
     return call.callback.number if call.callback and call.is_callback else None
 
 
-_FIELDS: Final = tuple(field.name for field in fields(Call) if field.name != "id")
+_FIELDS: Final = tuple(name for name in Call.__struct_fields__ if name != "id")
 _COLUMNS: Final[dict[str, Callable[[Call], Values]]] = {
     "queue": lambda call: {"queue": call.queue, "line": _line(call)},
     "chapter": lambda call: {

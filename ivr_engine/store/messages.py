@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import fields
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
@@ -271,7 +270,7 @@ class MessageTable:
         return [_message(row) for row in self._db.rows(statement, values, lock=lock)]
 
 
-_PLAIN: Final = tuple(field.name for field in fields(Message) if field.name not in ("id", "media"))
+_PLAIN: Final = tuple(name for name in Message.__struct_fields__ if name not in ("id", "media"))
 
 
 def _columns(message: Message, before: Message | None) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from ivr_engine.domain.contacts import Contact
 from ivr_engine.domain.messages import printable
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import Ticket
 from ivr_engine.messaging.contacts import choose, choose_new
 from ivr_engine.ports import Tx

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.schedules import opening
 from ivr_engine.rehearsal.script import Script
 from ivr_engine.rehearsal.script_files import ScriptFile

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.consent import ConsentRecord, WaitTimeSmsStatus
 from ivr_engine.domain.messages import Direction, Media, Message, MessageStatus
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import Comment, Ticket, TicketFile
 from ivr_engine.ports import Store, Tx
 from ivr_engine.store import connect

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from ivr_engine.crm.http import MOST_BYTES, REFUSED, Address, SignedPost
 from ivr_engine.crm.webhook import WebhookCrm
 from ivr_engine.domain.contacts import Contact, Found
 from ivr_engine.domain.crm import Conversation, Kind, Posting, Said, Topic
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import TicketFile
 from ivr_engine.errors import ExternalError, Rejected, Unreachable
 from ivr_engine.ports import Crm, Store

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ivr_engine.domain.messages import Media, MessageStatus
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError, Refused
 from ivr_engine.ports import Accepted, InboundSms, NotListed, NotTaken, OwnNumber, StatusReport, Unclear
 from tests.contract.sms_worlds import KINDS, PHONE, SENDER, World, message, opened

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -13,6 +12,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ivr_engine.domain.messages import Media, Message, MessageStatus
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Gone, Refused, Rejected, Unreachable
 from ivr_engine.ports import (
     Accepted,

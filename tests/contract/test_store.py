@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import NoneType
@@ -12,6 +11,7 @@ from types import NoneType
 import pytest
 
 from ivr_engine.domain.events import CallFinished
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError, Refused
 from ivr_engine.ports import Store, Tx
 from tests.contract.store_examples import KINDS, NOW, adding, call, media, message, requested, writing

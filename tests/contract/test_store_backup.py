@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import select
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.events import CallFinished
 from ivr_engine.domain.messages import Direction, MediaStatus, MessageStatus
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError, Refused, Unreachable
 from ivr_engine.ports import Store, Tx
 from ivr_engine.store import connect, database, schema

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from ivr_engine.domain.contacts import Contact
 from ivr_engine.domain.crm import Backlog, Delivery, Kind
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Store, Tx
 from tests.contract.store_examples import KINDS, NOW, call, requested, ticket

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Chapter
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.switches import Switch
 from ivr_engine.ports import Changes, Presence, Store, Tx
 from tests.contract.store_examples import KINDS, NOW, adding, call, requested

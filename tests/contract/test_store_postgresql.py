@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +18,7 @@ from sqlalchemy import create_engine, make_url, text
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call, EndReason
 from ivr_engine.domain.events import CallFinished
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError, OutcomeUnknown, Refused, Unreachable
 from ivr_engine.ports import Store, Tx
 from ivr_engine.store import connect, upgrade

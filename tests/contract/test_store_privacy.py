@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +17,7 @@ from ivr_engine.domain.events import CallStarted, ConsentGiven
 from ivr_engine.domain.messages import Direction, MediaStatus, MessageStatus
 from ivr_engine.domain.opt_outs import Erasure, ErasureState, How, OptOut, Said, pseudonyms
 from ivr_engine.domain.recordings import RecordingStatus, TalkRecording
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import comment_from, file_from
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Store, Tx

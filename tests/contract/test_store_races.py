@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,7 @@ from ivr_engine.callflow.house import House
 from ivr_engine.domain.agents import Agent, AgentState
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import AgentChanged
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 from ivr_engine.messaging.contacts import at_connect
 from ivr_engine.ports import DialResult, Leg, Prompts, Store, Tx

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import is_dataclass, replace
+from dataclasses import is_dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
@@ -20,6 +20,7 @@ from ivr_engine.domain.consent import ConsentRecord
 from ivr_engine.domain.events import Happening
 from ivr_engine.domain.messages import Message
 from ivr_engine.domain.recordings import TalkRecording
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import Ticket, Voicemail
 from ivr_engine.ports import Store, Tx
 from tests.contract.store_examples import KINDS, Undo, requested, sharing_a_store

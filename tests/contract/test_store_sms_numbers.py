@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hypothesis import given
 
 from ivr_engine.domain.messages import Direction
 from ivr_engine.domain.number_verification import How, NumberState, Verified
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Store, Tx
 from tests.contract.store_examples import KINDS, NOW, Undo, message, requested, sharing_a_store
 from tests.contract.test_store_records import records

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from sqlalchemy import create_engine, text
 from ivr_engine.domain.consent import WaitTimeSmsStatus, Withdrawal
 from ivr_engine.domain.events import ConsentAsked, ConsentNotOffered, SmsWithheld
 from ivr_engine.domain.messages import Direction, MessageStatus, Purpose
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.sms_reports import Funnel, Usage, summed
 from ivr_engine.ports import Store, Tx
 from ivr_engine.store import connect

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import CallStarted, ConsentGiven, Happening, QueueEntered
 from ivr_engine.domain.messages import Direction, MediaStatus, MessageStatus, Urgency
 from ivr_engine.domain.pace import SenderPace
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.wait_watch import Staffing, WaitWatch
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Store, Tx

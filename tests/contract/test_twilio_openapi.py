@@ -15,13 +15,13 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Accepted, NotListed, OwnNumber
 from ivr_engine.sms.twilio import Twilio
 from scripts.stack import prism

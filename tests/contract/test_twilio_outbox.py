@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from ivr_engine.domain.messages import Media, MediaStatus, Message, MessageStatus, outbound
+from ivr_engine.domain.records import replace
 from ivr_engine.messaging.carriers import Carriers
 from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import status_reported

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from ivr_engine.domain.contacts import Contact
 from ivr_engine.domain.crm import Kind, Posting
 from ivr_engine.domain.events import MediaKept, MessageQueued
 from ivr_engine.domain.messages import Media, MediaStatus, Purpose, outbound
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import Ticket, comment_from, file_from
 from ivr_engine.messaging.crm_feed import CrmFeed, CrmsNow
 from ivr_engine.messaging.crm_lane import CrmPolicy

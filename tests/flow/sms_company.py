@@ -7,12 +7,13 @@ import contextlib
 import itertools
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from ivr_engine.domain.events import MessageQueued, MessageStatusChanged
 from ivr_engine.domain.messages import Media, Message, MessageStatus, outbound
+from ivr_engine.domain.records import replace
 from ivr_engine.messaging.carriers import Carriers, Second
 from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import status_reported

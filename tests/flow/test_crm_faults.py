@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from ivr_engine.domain.calls import EndReason
 from ivr_engine.domain.crm import Kind, Posting
 from ivr_engine.domain.messages import Purpose
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError, Rejected, Unreachable
 from ivr_engine.messaging.crm_lane import CrmPolicy
 from ivr_engine.sim.crm import HANGS_S, SimCrm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ivr_engine.bootstrap.crms import Crms
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import AgentConnected, CallFinished, MediaKept, MessageReceived, TicketOpened
 from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, MessageStatus
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import ticket_for
 from ivr_engine.messaging.contacts import at_connect
 from ivr_engine.ports import Store, Tx

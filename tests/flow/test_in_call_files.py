@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from ivr_engine.callflow.house import House
 from ivr_engine.callflow.in_call_sms import Enclosure, InCallSmsCommands
 from ivr_engine.domain.calls import Chapter
 from ivr_engine.domain.messages import Media, MessageStatus
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import ticket_for
 from ivr_engine.errors import Refused
 from ivr_engine.messaging.enclosures import Enclosures

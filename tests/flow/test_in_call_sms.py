@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from ivr_engine.domain.calls import Chapter
 from ivr_engine.domain.events import InCallSmsSent, MessageQueued, MessageReceived
 from ivr_engine.domain.messages import Direction, Message, MessageStatus, Purpose
 from ivr_engine.domain.opt_outs import How, OptOut, Said
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 from ivr_engine.messaging.inbound import InboundRules, received
 from ivr_engine.ports import InboundSms

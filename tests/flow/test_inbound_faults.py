@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from ivr_engine.callflow.in_call_sms import InCallSmsCommands
 from ivr_engine.domain.events import MessageReceived
 from ivr_engine.domain.messages import Direction, Message, Purpose
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import ticket_for
 from ivr_engine.messaging.inbound import InboundRules
 from ivr_engine.messaging.reconcile import ReconcilePolicy, Reconciliation

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from ivr_engine.domain.messages import Media, MessageStatus, outbound
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Gone, Refused
 from ivr_engine.ports import Accepted, InboundSms, NotListed, NotTaken, SmsProvider, StatusReport, Unclear
 from ivr_engine.sim.clock import START, SimClock

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -14,6 +13,7 @@ from PIL import Image
 
 from ivr_engine.domain.calls import EndReason
 from ivr_engine.domain.messages import MediaStatus, Message, MessageStatus
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import ticket_for
 from ivr_engine.ports import Tx
 from ivr_engine.sms.faults import Fault

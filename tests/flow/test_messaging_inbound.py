@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ from structlog.testing import capture_logs
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import MessageReceived
 from ivr_engine.domain.messages import Direction, MediaStatus, Message, MessageStatus, outbound, printable
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import ticket_for
 from ivr_engine.errors import Unreachable
 from ivr_engine.messaging.inbound import InboundRules, received, status_reported

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from ivr_engine.domain.events import ConsentNotOffered, ConsentWithdrawn, OptedO
 from ivr_engine.domain.messages import Message, MessageStatus, Purpose, outbound
 from ivr_engine.domain.opt_out import Command
 from ivr_engine.domain.opt_outs import How, Said
+from ivr_engine.domain.records import replace
 from ivr_engine.messaging import opt_outs
 from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules, received

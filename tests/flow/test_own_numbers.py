@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from ivr_engine.domain.events import SmsNumberCodeSent, SmsNumberLost, SmsNumberVerified
 from ivr_engine.domain.messages import outbound
 from ivr_engine.domain.number_verification import How, NumberState
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused, Rejected, Unreachable
 from ivr_engine.messaging.number_codes import NumberCodes
 from ivr_engine.messaging.own_numbers import InDoubt, OwnNumbers, in_doubt

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ivr_engine.domain.events import CallStarted, ErasureAsked, NumberErased, Re
 from ivr_engine.domain.messages import Direction, MediaStatus, MessageStatus
 from ivr_engine.domain.opt_outs import Erasure, ErasureState, How, Said, pseudonyms
 from ivr_engine.domain.recordings import RecordingStatus, TalkRecording
+from ivr_engine.domain.records import replace
 from ivr_engine.messaging import opt_outs
 from ivr_engine.messaging.privacy import PrivacyKeeper, PrivacyPolicy
 from ivr_engine.messaging.written import delete

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.events import MessageQueued
 from ivr_engine.domain.in_call_sms import MOST_ANSWERS
 from ivr_engine.domain.messages import Direction, Message, Purpose
+from ivr_engine.domain.records import replace
 from ivr_engine.messaging.inbound import InboundRules, received
 from ivr_engine.ports import InboundSms, Tx
 from ivr_engine.sim import clock

@@ -11,7 +11,7 @@ import functools
 import random
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -19,6 +19,7 @@ from typing import Any, ParamSpec
 from fastapi import FastAPI
 
 from ivr_engine.domain.messages import Message, MessageStatus, outbound
+from ivr_engine.domain.records import replace
 from ivr_engine.messaging.carriers import Carriers
 from ivr_engine.messaging.claiming import SendingRules
 from ivr_engine.messaging.inbound import InboundRules

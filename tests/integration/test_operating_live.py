@@ -8,7 +8,6 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import aiohttp
 import pytest
 import yaml
 
+from ivr_engine.domain.records import replace
 from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE
 from scripts.stack import Asterisk
 from tests.integration.engine import STOP_S, House, Site, example_site, short_prompts, with_queue

@@ -10,9 +10,10 @@ import struct
 import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
+from ivr_engine.domain.records import replace
 from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE
 from ivr_engine.sipp.sounds import Segment
 from tests.sipp.api import Item, until

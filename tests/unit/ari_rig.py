@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ivr_engine.asterisk.ari_client import Replaced
 from ivr_engine.asterisk.leg import AriLeg
 from ivr_engine.asterisk.settings import AriSettings, AriTimes
 from ivr_engine.asterisk.telephony import AriTelephony
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Arrival, Prompt, Snapshot
 from tests.unit.fake_ari import APP, FakeAri, channel, event, fake_ari
 

@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -19,6 +18,7 @@ from ivr_engine.asterisk.agi import FastAgi
 from ivr_engine.asterisk.agi_request import LONGEST_LINE, AgiRequest, read_headers, understood
 from ivr_engine.asterisk.agi_settings import AgiSettings, agi_settings
 from ivr_engine.domain.dialplan import AppQueue, VisitOutcome, VisitStatus
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import CallEnded, CallMoved, ConfigError, Refused, Unreachable
 from ivr_engine.ports import Digit, Failed, Finished, Prompt, Timeout
 from ivr_engine.ports.pbx import Visit

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from ivr_engine.asterisk.ari_client import Replaced, Waits
 from ivr_engine.asterisk.settings import AriTimes
 from ivr_engine.asterisk.transport_ws import Counts, EventSocket
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import CallEnded, CallMoved, Unreachable
 from ivr_engine.ports import Digit, Failed, Finished, Timeout
 from tests.unit.ari_rig import HELLO, rig, until

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ivr_engine.bootstrap import sms_provider
 from ivr_engine.bootstrap.adapters import UtcClock
 from ivr_engine.bootstrap.texts import Texts
 from ivr_engine.domain.messages import outbound
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ConfigError
 from ivr_engine.observability.masking import HIDDEN, clean
 from ivr_engine.ports import Accepted, NotListed, Store

@@ -7,13 +7,13 @@ import base64
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ivr_engine.cli.client import Api
 from ivr_engine.domain.crm import Delivery, Kind
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 from ivr_engine.settings import from_environ
 from tests.unit import web_rig

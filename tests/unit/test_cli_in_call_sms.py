@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from typer.testing import CliRunner
 import ivr_engine.cli
 from ivr_engine.callflow.in_call_sms import FromPreset, OwnText
 from ivr_engine.cli.client import Api
+from ivr_engine.domain.records import replace
 from ivr_engine.settings import from_environ
 from ivr_engine.web.app import create_app
 from tests.unit import web_rig

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +17,7 @@ from ivr_engine.domain.consent import (
     answered,
     why_not_offered,
 )
+from ivr_engine.domain.records import replace
 
 ALLOWED, DENIED, NO_RESPONSE = WaitTimeSmsStatus
 WRONG = list("034567899*#")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,6 +19,7 @@ from ivr_engine.domain.menu import (
     Step,
     answered,
 )
+from ivr_engine.domain.records import replace
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 RULES = MenuRules(

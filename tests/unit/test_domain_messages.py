@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -11,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr_engine.domain.messages import FINAL, Direction, Message, MessageStatus, once_more, outbound
+from ivr_engine.domain.records import replace
 
 NOW = datetime(2025, 1, 6, 8, tzinfo=UTC)
 OUT = [s for s in MessageStatus if s is not MessageStatus.RECEIVED]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,6 +21,7 @@ from ivr_engine.domain.number_verification import (
     told,
     tried,
 )
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 
 NOW = datetime(2026, 1, 31, 9, 15, tzinfo=UTC)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from ivr_engine.domain.messages import Message, Urgency, outbound
 from ivr_engine.domain.pace import AHEAD, MOST_PARTS, START, SenderPace, Slots
 from ivr_engine.domain.quiet_hours import SOLICITATIONS, Hours, next_moment, zones_of
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.schedules import Span
 from ivr_engine.domain.turns import turn_of
 from tests.figures import Figure

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import web_rig
 
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError
 from ivr_engine.web.app import create_app
 from ivr_engine.web.drain import drain_router

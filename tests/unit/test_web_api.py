@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from web_rig import CALLER, PICTURE, START, Rig, call
 
 from ivr_engine.domain.events import AgentChanged, AgentConnected, AgentOffered, QueueEntered
 from ivr_engine.domain.messages import MediaStatus
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Tx
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import httpx2
 import pytest
 
 from ivr_engine.domain.crm import Delivery, Kind
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Tx
 from ivr_engine.web.file_links import FileFront, FileLinks
 from tests.unit import web_rig

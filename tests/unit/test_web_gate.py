@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -17,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 from web_rig import TOKEN, Rig
 
+from ivr_engine.domain.records import replace
 from ivr_engine.web.app import create_app
 from ivr_engine.web.errors import answer
 from ivr_engine.web.gate import GUESSES, REFILL_S, Gate, Guesses

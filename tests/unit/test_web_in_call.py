@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ivr_engine.callflow.commands import Target, ToAgent, ToNumber, ToQueue
 from ivr_engine.domain.calls import Call, Chapter
 from ivr_engine.domain.handover import Place
 from ivr_engine.domain.recordings import RecordingStatus, TalkRecording
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.talk import Listening
 from ivr_engine.errors import Refused
 from ivr_engine.web.app import create_app

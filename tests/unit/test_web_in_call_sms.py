@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from PIL import Image
 
 from ivr_engine.callflow.in_call_sms import Choice, Content, Enclosure, FromPreset, OfferedPreset, OwnText
 from ivr_engine.domain.messages import Message, Purpose, outbound
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import Refused
 from ivr_engine.messaging import enclosures
 from ivr_engine.messaging.enclosures import MOST_BYTES, Enclosures

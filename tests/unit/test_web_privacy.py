@@ -8,7 +8,6 @@ import io
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from web_rig import CALLER, TOKEN, Rig
 import ivr_engine.cli
 from ivr_engine.cli.client import Api
 from ivr_engine.domain.events import ConsentWithdrawn, OptedOut, ProofsExported
+from ivr_engine.domain.records import replace
 from ivr_engine.messaging.privacy import PrivacyKeeper, PrivacyPolicy
 from ivr_engine.settings import from_environ
 from ivr_engine.site.opt_outs import Retention

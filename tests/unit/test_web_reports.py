@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ivr_engine.cli import app, report
 from ivr_engine.domain.consent import ConsentRecord, WaitTimeSmsStatus
 from ivr_engine.domain.events import ConsentAsked, ConsentNotOffered
 from ivr_engine.domain.messages import MessageStatus
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Tx
 
 DAY = "2026-01-31"

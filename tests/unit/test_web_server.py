@@ -41,7 +41,7 @@ async def served(app: ASGIApp) -> AsyncGenerator[int]:
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[ASGIApp]:
-    from dataclasses import replace
+    from ivr_engine.domain.records import replace
 
     rig = web_rig.make(tmp_path, checks=())
     more = APIRouter()

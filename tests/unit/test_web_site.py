@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import web_rig
 
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ConfigError, Refused
 from ivr_engine.site.reload import State
 from ivr_engine.web.app import create_app
@@ -26,8 +26,8 @@ def rig_with(tmp_path: Path, state: State) -> web_rig.Rig:
 
     rig = web_rig.make(tmp_path)
     router = site_router(lambda: state, reload, draw)
-    services = dataclasses.replace(rig.app.state.services, more=(router,))
-    return dataclasses.replace(rig, app=create_app(services))
+    services = replace(rig.app.state.services, more=(router,))
+    return replace(rig, app=create_app(services))
 
 
 async def test_what_is_not_in_force_is_told_with_file_line_and_remedy(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import ivr_engine.cli
 from ivr_engine.cli.client import Api
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError, Refused
 from ivr_engine.messaging.number_codes import NumberCodes
 from ivr_engine.messaging.own_numbers import OwnNumbers

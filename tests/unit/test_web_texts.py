@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from web_rig import CALLER, SITE, START, Rig, call, outbound
 from ivr_engine.domain.consent import Consent, WaitTimeSmsStatus
 from ivr_engine.domain.events import MessageQueued
 from ivr_engine.domain.messages import MessageStatus
+from ivr_engine.domain.records import replace
 from ivr_engine.messaging.inbound import InboundRules, received
 from ivr_engine.ports import InboundSms, Tx
 

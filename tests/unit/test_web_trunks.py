@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import web_rig
 from prometheus_client import generate_latest
 
+from ivr_engine.domain.records import replace
 from ivr_engine.domain.trunks import Trunk, TrunkState
 from ivr_engine.errors import ExternalError
 from ivr_engine.observability.metrics import Metrics
@@ -23,8 +23,8 @@ DOWN = Trunk(name="sipgate", state=TrunkState.DOWN, why="the registration is 'Re
 
 async def test_the_api_shows_every_trunk(tmp_path: Path) -> None:
     rig = web_rig.make(tmp_path)
-    services = dataclasses.replace(rig.app.state.services, more=(trunks_router(lambda: (UP, DOWN)),))
-    rig = dataclasses.replace(rig, app=create_app(services))
+    services = replace(rig.app.state.services, more=(trunks_router(lambda: (UP, DOWN)),))
+    rig = replace(rig, app=create_app(services))
     assert (await rig.get("/api/v1/trunks")).json()["items"] == [
         {"name": "pbx", "state": "up", "why": "", "since": "2026-01-31T12:00:00Z"},
         {"name": "sipgate", "state": "down", "why": DOWN.why, "since": "2026-01-31T12:00:00Z"},
