@@ -22,7 +22,6 @@ from ivr_engine.web.server import serve
 from ivr_engine.web.services import WebServices
 from ivr_engine.web.site import site_router
 from ivr_engine.web.sms_numbers import sms_numbers_router
-from ivr_engine.web.trunks import trunks_router
 from ivr_engine.web.webhooks import WebhookFront
 
 log = structlog.get_logger()
@@ -53,6 +52,7 @@ def _web_services(parts: Parts, board: HealthBoard) -> WebServices:
         unknown_messages=parts.texts.outbox,
         media_folder=parts.settings.media,
         sip_server=parts.settings.sip_server,
+        trunks=parts.trunks.trunks,
         more=(
             parts.texts.handset(),
             drain_router(parts.drain),
@@ -63,7 +63,6 @@ def _web_services(parts: Parts, board: HealthBoard) -> WebServices:
                 lambda: parts.reloader.state, parts.reloader.reload, lambda flow: _picture(parts, flow)
             ),
             sms_numbers_router(parts.texts.number_codes(), parts.texts.numbers.look),
-            trunks_router(parts.trunks.trunks),
         ),
     )
 

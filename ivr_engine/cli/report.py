@@ -66,7 +66,7 @@ def sms_usage(
 
 
 def alarms(as_json: AsJson = False) -> None:
-    """What somebody should look at now: caps on SMS that are reached."""
+    """What somebody should look at now: lines that are down, caps on SMS that are reached."""
     from ivr_engine.cli import show
 
     answer = get(f"{API}/alarms")

@@ -1,12 +1,14 @@
-"""What somebody should look at now: caps on SMS that are reached."""
+"""What somebody should look at now: lines to the world that are down, caps on SMS that are reached."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from fastapi import APIRouter
 
 from ivr_engine.domain.abuse import Cap, Caps, Counter
+from ivr_engine.domain.trunks import Trunk, TrunkState
 from ivr_engine.ports import Tx
 from ivr_engine.web.errors import ERRORS
 from ivr_engine.web.services import Services
@@ -18,10 +20,30 @@ router = APIRouter(prefix="/alarms", tags=["health"], responses=ERRORS)
 
 @router.get("", summary="What somebody should look at now")
 async def list_alarms(services: Services) -> Items[AlarmItem]:
-    """Caps on the SMS that callers ask for (`abuse` in the settings) that are reached today: nobody whom they
-    concern is offered an SMS until the day is over. Each is in the event feed too, as ``sms_cap_reached``."""
+    """Lines to the world that are down (`IVR_TRUNKS`). Caps on the SMS that callers ask for (`abuse` in the
+    settings) that are reached today: nobody whom they concern is offered an SMS until the day is over; each
+    is in the event feed too, as ``sms_cap_reached``."""
     caps, now = services.site().abuse.caps, services.clock.now()
-    return Items(items=await services.read(lambda tx: reached(tx, caps, now)))
+    capped = await services.read(lambda tx: reached(tx, caps, now))
+    return Items(items=[*down(services.trunks()), *capped])
+
+
+def down(trunks: Collection[Trunk]) -> list[AlarmItem]:
+    """Those no call can pass over; not those that Asterisk does not tell of."""
+    return [
+        AlarmItem(
+            kind="trunk_down",
+            what=f"the line {trunk.name} is down: {trunk.why}",
+            cap=None,
+            whose=trunk.name,
+            limit=None,
+            since=trunk.since,
+            until=None,
+            remedy="ask Asterisk: pjsip show registrations, pjsip show endpoint; then the provider",
+        )
+        for trunk in trunks
+        if trunk.state is TrunkState.DOWN
+    ]
 
 
 def reached(tx: Tx, caps: Caps, now: datetime) -> list[AlarmItem]:

@@ -26,6 +26,7 @@ from ivr_engine.web import (
     queues,
     reports,
     tickets,
+    trunks,
 )
 from ivr_engine.web.gate import Gate
 from ivr_engine.web.limits import Limits
@@ -73,7 +74,7 @@ def create_app(services: WebServices) -> FastAPI:
     )
     app.state.services = services
     described = [Depends(HTTPBearer(auto_error=False, description="The API token"))]
-    for part in (calls, messages, tickets, contacts, crm, consents, agents, queues, alarms, reports):
+    for part in (calls, messages, tickets, contacts, crm, consents, agents, queues, alarms, reports, trunks):
         app.include_router(part.router, prefix=API, dependencies=described)
     for router in (opt_outs.router, *services.more):
         app.include_router(router, prefix=API, dependencies=described, responses=errors.ERRORS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Protocol, TypeVar
@@ -14,6 +14,7 @@ from ivr_engine.domain.agents import Agent
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.messages import Message
 from ivr_engine.domain.switches import Switch
+from ivr_engine.domain.trunks import Trunk
 from ivr_engine.errors import Unreachable
 from ivr_engine.ports import Clock, Estimates, PhoneAccount, Store, Tx
 from ivr_engine.site.models import Site
@@ -66,7 +67,8 @@ class WebServices:
     """Everything the web needs.
 
     ``site`` gives the site in force now. ``sip_server`` is ``host:port`` for an agent's phone.
-    ``metrics`` renders the Prometheus page. ``more`` are routers put under ``/api/v1``, closed like all.
+    ``metrics`` renders the Prometheus page. ``trunks`` gives those that are watched, as they are now.
+    ``more`` are routers put under ``/api/v1``, closed like all.
     """
 
     store: Store
@@ -82,6 +84,7 @@ class WebServices:
     unknown_messages: UnknownMessages
     media_folder: Path
     sip_server: str
+    trunks: Callable[[], Collection[Trunk]] = tuple[Trunk, ...]
     more: tuple[APIRouter, ...] = ()
 
     async def read(self, transaction: Callable[[Tx], T]) -> T:

@@ -8,25 +8,24 @@ from fastapi import APIRouter
 
 from ivr_engine.domain.trunks import Trunk, TrunkState
 from ivr_engine.errors import ExternalError
+from ivr_engine.web.errors import ERRORS
 from ivr_engine.web.health import Check
+from ivr_engine.web.services import Services
 from ivr_engine.web.shapes import Items
 from ivr_engine.web.shapes.trunks import TrunkItem
 
 Trunks = Callable[[], Collection[Trunk]]
 
 
-def trunks_router(trunks: Trunks) -> APIRouter:
-    """``GET /trunks``."""
-    router = APIRouter(prefix="/trunks", tags=["trunks"])
+router = APIRouter(prefix="/trunks", tags=["trunks"], responses=ERRORS)
 
-    @router.get("", summary="Lines to the world")
-    async def list_trunks() -> Items[TrunkItem]:  # pyright: ignore[reportUnusedFunction]
-        """Every trunk that is watched: whether calls can pass over it, since when, and why not."""
-        return Items(
-            items=[TrunkItem(name=t.name, state=t.state, why=t.why, since=t.since) for t in trunks()]
-        )
 
-    return router
+@router.get("", summary="Lines to the world")
+async def list_trunks(services: Services) -> Items[TrunkItem]:
+    """Every trunk that is watched: whether calls can pass over it, since when, and why not."""
+    return Items(
+        items=[TrunkItem(name=t.name, state=t.state, why=t.why, since=t.since) for t in services.trunks()]
+    )
 
 
 def trunks_check(trunks: Trunks) -> Check:

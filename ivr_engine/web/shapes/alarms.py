@@ -27,11 +27,16 @@ class AlarmItem(BaseModel):
             ]
         }
     )
-    kind: str = Field(description="sms_cap_reached: callers asked for as many SMS as may be sent in a day")
+    kind: str = Field(
+        description="sms_cap_reached: callers asked for as many SMS as may be sent in a day; "
+        "trunk_down: no calls can pass over a line to the world"
+    )
     what: str
-    cap: str = Field(description="number, prefix or day")
-    whose: str = Field(description="The number, or what the numbers begin with; empty for all together")
-    limit: int
+    cap: str | None = Field(description="Of SMS: number, prefix or day")
+    whose: str = Field(
+        description="The trunk; of SMS the number, or what the numbers begin with, empty for all together"
+    )
+    limit: int | None = Field(description="Of SMS")
     since: datetime
-    until: datetime = Field(description="When the day (UTC) is over")
+    until: datetime | None = Field(description="When the day (UTC) is over; null: nobody knows")
     remedy: str
