@@ -24,8 +24,11 @@ def read(number: str, as_json: AsJson = False) -> None:
     if as_json:
         show.as_json(answer)
         return
-    columns = {"from": "from", "text": "text", "status": "status", "id": "id"}
-    show.table(answer["items"], columns, "nothing has arrived")
+    columns = {"from": "from", "text": "text", "files": "files", "status": "status", "id": "id"}
+    items = [
+        {**item, "files": [media["content_type"] for media in item["media"]]} for item in answer["items"]
+    ]
+    show.table(items, columns, "nothing has arrived")
 
 
 @app.command("answer")

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx2
@@ -21,7 +21,6 @@ from web_rig import CALLER, TOKEN
 import ivr_engine.cli
 from ivr_engine.cli import processes, show
 from ivr_engine.cli.client import Api
-from ivr_engine.domain.records import replace
 from ivr_engine.ports import Handset
 from ivr_engine.settings import from_environ
 from ivr_engine.web.app import create_app
@@ -36,7 +35,10 @@ class FakeHandset(Handset):
 
     async def read(self, number: str) -> Sequence[Mapping[str, object]]:
         common = {"to": number, "status": "delivered", "created_at": 0.0}
-        return [common | {"id": "p1", "from": "+4930901820", "text": "Hello \x1b[31m [bold]you"}]
+        media = [{"url": "http://127.0.0.1/1", "content_type": "image/jpeg"}]
+        return [
+            common | {"id": "p1", "from": "+4930901820", "text": "Hello \x1b[31m [bold]you", "media": media}
+        ]
 
     async def answer(self, number: str, to: str | None, text: str, media: Sequence[tuple[str, bytes]]) -> str:
         self.sent.append((number, to, text, media))
@@ -152,6 +154,7 @@ def test_the_handset_reads_and_answers(engine: Engine, tmp_path: Path) -> None:
     assert "Hello" in shown
     assert "\x1b[31m" not in shown
     assert "[bold]you" in shown
+    assert "image/jpeg" in shown
     picture = tmp_path / "my lamp.png"
     picture.write_bytes(b"\x89PNG\r\n")
     assert "p2" in run("handset", "answer", " 4915112345678", "Grüße", "--picture", str(picture))
