@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ivr_engine.errors import IvrError
 from ivr_engine.settings import Settings, from_environ
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def upgrade() -> None:
     """Bring the database to the schema of this version. Stop the engines first; callers keep their places."""
     from ivr_engine.store import upgrade
 
-    done = upgrade(_settings().store_url)
+    done = upgrade(_with_state().store_url)
     if done.before is None:
         _say(f"{done.place}: made, with schema {done.after}")
     elif done.before == done.after:
@@ -65,7 +66,7 @@ def restore(
     from ivr_engine.errors import Refused
     from ivr_engine.store.backup import restore
 
-    here = _settings()
+    here = _with_state()
     try:
         put_back = restore(here.store_url, here.media, source, force=force)
     except Refused as refusal:
@@ -79,6 +80,16 @@ def restore(
 
 def _settings() -> Settings:
     return from_environ(os.environ)
+
+
+def _with_state() -> Settings:
+    """The state folder is there, and nobody else's: what is put in holds numbers and texts."""
+    here = _settings()
+    try:
+        here.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise IvrError(f"{here.state} cannot be made: {error.strerror}; see IVR_STATE") from error
+    return here
 
 
 def _contents(kept: Kept) -> str:

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import ivr_engine.cli
-from ivr_engine.errors import Refused
+from ivr_engine.errors import IvrError, Refused
 
 PASSWORD = "s3cr3t-of-the-database"
 
@@ -38,6 +38,7 @@ def test_upgrade_says_what_it_did(state: Path) -> None:
     made = run("upgrade")
     assert re.fullmatch(rf"the database {state}/ivr.db: made, with schema \d{{4}}", made), made
     assert run("upgrade").endswith("already, nothing to do")
+    assert state.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_backup_and_back(state: Path, tmp_path: Path) -> None:
@@ -50,7 +51,15 @@ def test_a_backup_and_back(state: Path, tmp_path: Path) -> None:
     state.rename(tmp_path / "lost")
     assert "restored 0 calls" in run("restore", str(file))
     assert (state / "media" / "a.png").read_bytes() == b"x"
+    assert state.stat().st_mode & 0o777 == 0o700, "numbers and texts are in it"
     assert run("backup", "mine.tar").startswith("mine.tar: ")
+
+
+def test_a_state_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("IVR_STATE", str(tmp_path / "file" / "state"))
+    with pytest.raises(IvrError, match=r"file/state cannot be made: Not a directory; see IVR_STATE"):
+        run("upgrade")
 
 
 def test_what_is_not_restored_is_said(tmp_path: Path) -> None:
