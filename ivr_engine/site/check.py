@@ -14,9 +14,9 @@ from ivr_engine.errors import ConfigError
 from ivr_engine.site import (
     audio,
     capacity_references,
-    crm_references,
     in_call_references,
     opt_out_references,
+    secret_references,
     sms_number_references,
     wait_time_sms_references,
 )
@@ -84,7 +84,8 @@ def check(
         warnings += _unused(lines, prompts)
         if provider:
             warnings += [problem for name in reading.site.providers for problem in provider(name)]
-        warnings += crm_references.missing(reading.site, reading.tree, environ) if environ is not None else ()
+        missing = secret_references.missing
+        warnings += missing(reading.site, reading.tree, environ) if environ is not None else ()
     found = [_problem(Severity.ERROR, e) for e in errors] + [_problem(Severity.WARNING, w) for w in warnings]
     return sorted(found, key=lambda problem: (problem.file, problem.line or 0))
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ivr_engine.domain.addresses import allowed
 from ivr_engine.domain.crm import BUILT_IN
 from ivr_engine.errors import ConfigError
-from ivr_engine.settings import secret_named
 from ivr_engine.site.crm import Reached
 from ivr_engine.site.models import Site
 from ivr_engine.site.tree import Node, shown
@@ -38,21 +37,6 @@ def errors(site: Site, tree: Node) -> Iterator[ConfigError]:
         if _is_address(host) and not allowed(host, one.network):
             what = f"{host} is no address of the network '{one.network}'"
             yield ConfigError(file, line, what, "choose 'network: public', 'private' or 'loopback' to match")
-
-
-def missing(site: Site, tree: Node, environ: Mapping[str, str]) -> Iterator[ConfigError]:
-    """Secrets that this environment lacks; the files may be checked where no engine runs."""
-    for path, one in reached(site):
-        file, line = tree.at((*path, "secret_from"))
-        try:
-            there = secret_named(environ, one.secret_from)
-        except ConfigError as error:
-            yield ConfigError(file, line, f"{error.file}: {error.what}: nothing is sent there", error.remedy)
-            continue
-        if not there:
-            what = f"the environment variable {one.secret_from} is not set: nothing is sent there"
-            remedy = f"set it where the engine runs, or {one.secret_from}_FILE: see docs/crm.md"
-            yield ConfigError(file, line, what, remedy)
 
 
 def _is_address(host: str) -> bool:

@@ -180,7 +180,8 @@ class Dip(Settings):
     """In the query of a GET, as JSON in the body of a POST. ``{caller}``, ``{number}``, ``{language}``,
     ``{call}`` and variables are filled in, and encoded."""
     token_from: TokenVariable | None = None
-    """The environment variable that holds a bearer token: no secret stands in a file."""
+    """The environment variable that holds a bearer token; or the one with ``_FILE`` behind its name, the file
+    with it."""
     deadline: Annotated[float, Field(gt=0, le=10)] = 3.0
     """Seconds for all of it."""
     set: dict[Name, JsonPath] = Field(default_factory=dict)

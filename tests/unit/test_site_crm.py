@@ -93,6 +93,21 @@ def test_a_secret_may_lie_in_a_file(folder: Folder, tmp_path: Path) -> None:
     assert _checked(folder, text, {"IVR_CRM_SECRET_FILE": str(file)}) == []
 
 
+def test_a_token_of_a_look_up_that_is_missing_is_a_warning_too(folder: Folder) -> None:
+    ask = "url: https://crm.example.com/who, token_from: IVR_WHO, then: support, otherwise: support"
+    dip = f"        dip: {{{ask}}}\n"
+    say = "        play:\n          prompt: order_status\n          then: support\n"
+    folder.change("config/flows.yaml", f"      order-status:\n{say}", f"      order-status:\n{dip}")
+    found = check(folder.config, folder.prompts, environ={})
+    [problem] = [each for each in found if "IVR_WHO" in each.what]
+    assert (problem.severity, "is not set: nothing is asked there" in problem.what) == (
+        Severity.WARNING,
+        True,
+    )
+    found = check(folder.config, folder.prompts, environ={"IVR_WHO": "x"})
+    assert not [each for each in found if "IVR_WHO" in each.what]
+
+
 def test_everything_is_told_unless_said_otherwise(folder: Folder) -> None:
     (folder.config / "crm.yaml").write_text(HOOK.format(url="https://crm.example.com/", network="public"))
     webhook = load(folder.config).crm.webhooks["sales"]
