@@ -176,7 +176,8 @@ class Lane:
             tx.deliveries.keep_cursor(name, newest)  # what was before it came is not told
             return newest, False
         through = stored if through is None else max(through, stored)
-        page = tx.events.after(through, _PAGE, kinds=READ)
+        # Nothing is told of a call before it has a ticket; most never do.
+        page = tx.events.after(through, _PAGE, kinds=READ, ticketed=True)
         full = len(page) >= _PAGE
         rows = [row for event in page for row in deliveries(tx, event, name) if row.kind in self._crm.kinds]
         through = page[-1].id if full else max([newest, *(event.id for event in page)])

@@ -24,8 +24,8 @@ from ivr_engine.ports import Tx
 
 def deliveries(tx: Tx, event: Event, adapter: str) -> Iterator[Delivery]:
     """What follows from an event, for one adapter to be told."""
-    if event.call_id is None or tx.calls.ticket_of(event.call_id) is None:
-        return  # nothing is told of a call before it has a ticket; most never do
+    if event.call_id is None:
+        return
     for follow in follows(event, tx.events.of_call(event.call_id)):
         about = follow.subject if follow.kind in (Kind.MESSAGE, Kind.FILE) else ""
         yield Delivery(

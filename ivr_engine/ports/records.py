@@ -25,10 +25,6 @@ class Calls(Protocol):
         """As it is, not locked: for who only tells of it. ``None`` when there is none."""
         ...
 
-    def ticket_of(self, call_id: str) -> str | None:
-        """The id of its ticket, if there are both."""
-        ...
-
     def open_on(self, channel_id: str) -> Call | None:
         """The open call on that channel."""
         ...
@@ -236,9 +232,15 @@ class Events(Protocol):
         ...
 
     def after(
-        self, event_id: int, limit: int = 1000, *, kinds: frozenset[type[Happening]] = frozenset()
+        self,
+        event_id: int,
+        limit: int = 1000,
+        *,
+        kinds: frozenset[type[Happening]] = frozenset(),
+        ticketed: bool = False,
     ) -> list[Event]:
-        """Those with a higher id, oldest first; ``kinds``: no others, where any are named."""
+        """Those with a higher id, oldest first; ``kinds``: no others, where any are named; ``ticketed``: of
+        calls that have a ticket by now."""
         ...
 
     def newest_id(self) -> int:

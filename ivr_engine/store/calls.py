@@ -37,7 +37,6 @@ _ALL: Final = select(*(column for column in _c if column.name not in _DERIVED))
 _INSERT: Final = calls.insert()
 _UPDATE: Final = calls.update().where(_c.id == bindparam("key"))
 _LOOK: Final = _ALL.where(_c.id == bindparam("key"))
-_TICKET: Final = select(_c.ticket_id).where(_c.id == bindparam("key"))
 _GET: Final = _LOOK.with_for_update()
 _KNEW: Final = select(_c.id).where(_c.channel_id == bindparam("channel")).limit(1)
 _CALLBACKS: Final = (
@@ -104,9 +103,6 @@ class CallTable:
     def look(self, call_id: str) -> Call | None:
         row = self._db.row(_LOOK, {"key": call_id})
         return None if row is None else _call(row)
-
-    def ticket_of(self, call_id: str) -> str | None:
-        return self._db.scalar(_TICKET, {"key": call_id})
 
     def open_on(self, channel_id: str) -> Call | None:
         row = self._db.row(_ON_CHANNEL, {"channel": channel_id}, lock=True)

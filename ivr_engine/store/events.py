@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, String, bindparam, func, literal_column, sel
 
 from ivr_engine.domain.events import Event, Happening, Unrecognised
 from ivr_engine.store.connection import Statements
-from ivr_engine.store.tables import events
+from ivr_engine.store.tables import calls, events
 
 _c: Final = events.c
 _INSERT: Final = events.insert().inline()
@@ -23,14 +23,20 @@ _AFTER: Final = (
 )
 
 
+_HAS_TICKET: Final = (
+    select(calls.c.id).where(calls.c.id == _c.call_id, calls.c.ticket_id.is_not(None)).exists()
+)
+
+
 @cache
-def _after(kinds: frozenset[type[Happening]]) -> Select[Any]:
+def _after(kinds: frozenset[type[Happening]], *, ticketed: bool) -> Select[Any]:
     """Only those kinds; none given: all."""
+    found = _AFTER.where(_HAS_TICKET) if ticketed else _AFTER
     if not kinds:
-        return _AFTER
+        return found
     written = sorted(_KINDS[kind] for kind in kinds)
     names = [literal_column(f"'{name}'", String) for name in written]
-    return _AFTER.where(_c.kind.in_(names))
+    return found.where(_c.kind.in_(names))
 
 
 _NEWEST: Final = select(func.max(_c.id)).where(_UNTIL)
@@ -68,11 +74,16 @@ class EventTable:
         return [_event(row) for row in self._db.rows(_OF_CALL, {"call": call_id})]
 
     def after(
-        self, event_id: int, limit: int = 1000, *, kinds: frozenset[type[Happening]] = frozenset()
+        self,
+        event_id: int,
+        limit: int = 1000,
+        *,
+        kinds: frozenset[type[Happening]] = frozenset(),
+        ticketed: bool = False,
     ) -> list[Event]:
         self._db.write_later()
         values = {"last": event_id, "until": self._db.events_until(), "limit": limit}
-        return [_event(row) for row in self._db.rows(_after(kinds), values)]
+        return [_event(row) for row in self._db.rows(_after(kinds, ticketed=ticketed), values)]
 
     def newest_id(self) -> int:
         self._db.write_later()

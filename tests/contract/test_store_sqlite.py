@@ -295,6 +295,10 @@ _QUERIES: dict[str, tuple[Callable[[Tx], object], set[str]]] = {
     ),
     "newest event": (lambda tx: tx.events.newest_id(), set()),
     "events of": (lambda tx: tx.events.of_call("c"), {"ix_events_call_id"}),
+    "events of who has a ticket": (
+        lambda tx: tx.events.after(5, ticketed=True),
+        {"sqlite_autoindex_calls_1"},
+    ),
     "tickets of a contact": (lambda tx: tx.tickets.search(contact="c"), {"ix_tickets_contact"}),
     "contacts of": (
         lambda tx: tx.contacts.with_number("+49"),

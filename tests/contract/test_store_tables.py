@@ -390,6 +390,19 @@ async def test_events_in_order(store: Store) -> None:
     assert await store.run(lambda tx: tx.events.after(0, kinds=either)) == everything
 
 
+async def test_events_of_calls_that_have_a_ticket(store: Store) -> None:
+    def transaction(tx: Tx) -> None:
+        tx.calls.add(call(id="c1", channel_id="1", ticket_id="t"))
+        tx.calls.add(call(id="c2", channel_id="2"))
+        for call_id in ("c1", "c2", "gone", None):
+            tx.events.add(NOW, call_id, CallStarted(call_id, "700"), QueueEntered("support", 1))
+
+    await store.run(transaction)
+    events = await store.run(lambda tx: tx.events.after(0, kinds=frozenset({CallStarted}), ticketed=True))
+    assert [event.what for event in events] == [CallStarted("c1", "700")]
+    assert len(await store.run(lambda tx: tx.events.after(0, ticketed=True))) == 2
+
+
 async def test_of_each_engine_the_last_sign_of_life_is_kept(store: Store) -> None:
     later = NOW + timedelta(minutes=1)
     for name, at in (("ivr-1", NOW), ("ivr-2", NOW), ("ivr-1", later)):
