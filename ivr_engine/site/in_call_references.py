@@ -79,11 +79,12 @@ def costs(where: str, text: str) -> tuple[str, str] | None:
     """Why more than one SMS is sent for ``text``, or fewer characters fit into one than usual, with a remedy;
     ``None`` when all is well."""
     counted = parts(text)
+    sent = "1 message is sent" if counted.count == 1 else f"{counted.count} messages are sent"
     if counted.forcing is not None:
         what = f"'{where}': the character {shown(counted.forcing)} (U+{ord(counted.forcing):04X}) "
-        what += f"leaves room for 70 characters a message instead of 160: {counted.count} messages are sent"
+        what += f"leaves room for 70 characters a message instead of 160: {sent}"
         return what, "replace it with a plain character"
     if counted.count > 1:
-        what = f"'{where}' has {counted.units} characters: {counted.count} messages are sent and paid"
+        what = f"'{where}' has {counted.units} characters: {sent} and paid"
         return what, "shorten it to 160, or leave it so if you want that"
     return None
