@@ -49,6 +49,7 @@ class AppLink(Texting):
     prompt: PromptName = "link_sent"
     """Said when it is on its way."""
     then: Name
+    """The node after it."""
 
     def ways(self) -> Iterator[Way]:
         yield Way(("then",), self.then)

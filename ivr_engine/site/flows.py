@@ -38,7 +38,9 @@ class Play(Settings):
     """Say something, then go on."""
 
     prompt: PromptName
+    """What is said."""
     then: Name
+    """The node after it."""
 
     def ways(self) -> Iterator[Way]:
         yield Way(("then",), self.then)
@@ -52,6 +54,7 @@ class Asking(Settings):
     wrong_keys: Tries = 3
     """After so many wrong keys the caller is asked again; one more, and the call goes on."""
     silences: Tries = 2
+    """So often the prompt is said again to who presses nothing."""
     longest: PositiveSeconds = 180.0
     """Seconds in which the prompt is repeated; whoever has not chosen by then goes on."""
 
@@ -61,7 +64,9 @@ class ChooseLanguage(Asking):
     A caller whose number chose before is not asked, unless a key led here."""
 
     prompt: PromptName = "choose_language"
+    """Said in each language, naming its key."""
     keys: Annotated[dict[Key, Language], Field(min_length=1)]
+    """The language by the key."""
     then: Name
     """Also of a caller who did not choose: in the language as it was."""
 
@@ -76,7 +81,9 @@ class ChooseLanguage(Asking):
 
 class Menu(Asking):
     prompt: PromptName
+    """What is said, naming each key."""
     keys: Annotated[dict[Key, Name], Field(min_length=1)]
+    """The node by the key."""
     back: Key | None = "*"
     """To the menu before this one; a wrong key in the first menu."""
     repeat: Key | None = None
@@ -106,8 +113,11 @@ class Hours(Settings):
     """Where to, by opening hours."""
 
     schedule: Name
+    """By its name below `schedules`."""
     open: Name
+    """The node while it is open."""
     closed: Name
+    """The node while it is closed."""
     holiday: Name | None = None
     """Where to when it is a holiday that closes; not given: as when closed."""
 
@@ -122,11 +132,15 @@ class Note(Settings):
     """Note something about the call, and go on."""
 
     priority: Priority | None = None
+    """In the line: in place of the number's."""
     language: Language | None = None
+    """What is spoken from then on."""
     skills: dict[Name, LevelOrNone] = Field(default_factory=dict)
     """Required of the agent, besides what the queue requires; 0: no longer."""
     variables: dict[Name, Value] = Field(default_factory=dict)
+    """Notes for later: `{name}` in a dip or a transfer gives them."""
     then: Name
+    """The node after it."""
 
     def ways(self) -> Iterator[Way]:
         yield Way(("then",), self.then)
@@ -138,7 +152,9 @@ class Transfer(Settings):
     number: Outside
     """In E.164, or ``{name}`` of a variable. Checked against ``transfers`` whenever it is dialled."""
     ring_time: PositiveSeconds = 30.0
+    """Seconds it rings at most."""
     music: Name = "default"
+    """A music class of Asterisk's musiconhold.conf."""
     otherwise: Name
     """When it may not be dialled, is busy, or does not answer."""
 
@@ -154,6 +170,7 @@ class Voicemail(Settings):
     """Ask for a message and record it, for a ticket; ``#`` ends it."""
 
     prompt: PromptName = "voicemail"
+    """Said before the recording begins."""
     longest: Annotated[int, Field(ge=5, le=600)] = 120
     """Seconds."""
     silence: Annotated[int, Field(ge=2, le=60)] = 5
@@ -175,7 +192,9 @@ class Dip(Settings):
     """Ask another system about the call (JSON over HTTP) while the line is silent."""
 
     url: Url
+    """The other system's address."""
     method: Literal["get", "post"] = "get"
+    """How it is asked."""
     parameters: dict[Name, Value] = Field(default_factory=dict)
     """In the query of a GET, as JSON in the body of a POST. ``{caller}``, ``{number}``, ``{language}``,
     ``{call}`` and variables are filled in, and encoded."""
@@ -187,9 +206,11 @@ class Dip(Settings):
     set: dict[Name, JsonPath] = Field(default_factory=dict)
     """Variables, by the path of their value in the answer: ``customer.phones.0``."""
     priority: JsonPath | None = None
+    """The path of a priority in the answer."""
     branch: JsonPath | None = None
     """Whose value decides among ``branches``."""
     branches: dict[Value, Name] = Field(default_factory=dict)
+    """The node by that value."""
     then: Name
     """When no branch fits."""
     otherwise: Name
@@ -206,6 +227,7 @@ class EnterQueue(Settings):
     """Into the line of a queue: the end of the flow."""
 
     name: Name
+    """The queue."""
     priority: Priority | None = None
     """In place of the number's."""
     skills: dict[Name, LevelOrNone] = Field(default_factory=dict)
@@ -225,6 +247,7 @@ class HangUp(Settings):
     """The last words, and the end."""
 
     prompt: PromptName = "goodbye"
+    """The last words."""
 
     def ways(self) -> Iterator[Way]:
         yield from ()
@@ -278,9 +301,11 @@ class Node(Settings):
 
 class Flow(Settings):
     start: Name
+    """The node it begins with."""
     everywhere: dict[Key, Name] = Field(default_factory=dict)
     """Keys that lead there from every menu which gives them no other meaning, like ``0: operator``."""
     nodes: Annotated[dict[Name, Node], Field(min_length=1)]
+    """Steps by name; each does one thing."""
 
     def prompts(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Every prompt named, with the path of its setting below ``nodes``."""

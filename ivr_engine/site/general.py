@@ -22,6 +22,7 @@ class RecordingSettings(Settings):
     """How long recordings of talks are kept. Whichever limit is reached first counts; the oldest go first."""
 
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """Older ones are deleted."""
     keep_gigabytes: Annotated[float, Field(gt=0, le=100_000)] = 10.0
     """Of all recordings together; an hour takes 58 MB."""
     longest: Annotated[int, Field(ge=10, le=3600)] = 3600
@@ -32,9 +33,11 @@ class CallbackSettings(Settings):
     """How callers are called back, through the trunk of ``transfers``. Times are seconds."""
 
     ring_time: PositiveSeconds = 30.0
+    """How long the phone rings."""
     retries: Annotated[int, Field(ge=0, le=20)] = 2
     """How often the number is dialled again when nobody presses 1."""
     retry_after: PositiveSeconds = 300.0
+    """From one try to the next."""
     expires: PositiveSeconds = 14_400.0
     """After so long nobody is called back any more."""
 
@@ -69,6 +72,7 @@ class SpeechSettings(Settings):
     """What speaks the texts when they are loaded."""
 
     engine: Literal["espeak-ng", "piper"] = "espeak-ng"
+    """docs/languages.md says how to get piper."""
     program: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     """Path of the program; not given: found by its name. A change takes a restart."""
     voices: dict[Language, Annotated[str, Field(min_length=1, max_length=500)]] = Field(default_factory=dict)
@@ -79,3 +83,4 @@ class SmsSettings(Settings):
     provider: Provider = "simulator"
     """A change takes a restart: texts under way are the provider's who took them."""
     sender: E164
+    """The number texts come from and answers go to, where a queue has none of its own."""

@@ -32,6 +32,7 @@ class InCallSms(Settings):
     """Section 4 of the product: SMS while agent and caller talk."""
 
     enabled: bool = True
+    """`no`: no texts of calls at all, while waiting neither."""
     presets: dict[Name, Preset] = Field(default_factory=dict)
     """Texts that agents send as they are."""
     presets_only: bool = False
@@ -41,6 +42,7 @@ class InCallSms(Settings):
     non_domestic: bool = False
     """Also to numbers of other countries, those of ``countries``."""
     countries: frozenset[Country] = frozenset()
+    """Of two letters; beside the site's own, where `non_domestic` is on."""
     closing: dict[Language, SmsText] = Field(default_factory=dict)
     """The SMS at the end of a call in which texts were exchanged, per language; none given: none is sent."""
     automatic_answer: AutomaticAnswer = AutomaticAnswer()

@@ -26,6 +26,7 @@ class Overflow(Settings):
     """One step: what holds from so many seconds in the queue on. Steps add up."""
 
     after: PositiveSeconds
+    """Seconds in the line."""
     queues: frozenset[Name] = frozenset()
     """Agents of these queues may take the caller too, after those of the caller's own."""
     skills: dict[Name, Annotated[int, Field(ge=0, le=MOST_LEVEL)]] = Field(default_factory=dict)
@@ -91,10 +92,13 @@ class Number(Settings):
     """A number that can be dialled: it leads into a flow or, as a direct access point, into one queue."""
 
     queue: Name | None = None
+    """Straight into this line; either this or `flow`."""
     flow: Name | None = None
+    """The flow that leads the caller."""
     language: Language | None = None
     """What is spoken; in a flow: until the caller chooses."""
     priority: Priority = 0
+    """Higher ones are answered first; equal ones in the order of arrival."""
     skills: dict[Name, Level] = Field(default_factory=dict)
     """Required of the agent, besides what the queue requires."""
 
@@ -106,5 +110,6 @@ class AccessPoints(Settings):
     trunks: Annotated[frozenset[Trunk], Field(min_length=1)]
     """Endpoints in Asterisk's pjsip.conf that are trusted."""
     header: HeaderName = "X-IVR-Access"
+    """Its name; the value is one of `points`."""
     points: dict[Name, Number]
     """By the header's value, written in small letters."""

@@ -64,10 +64,13 @@ class Site(Settings):
     """Everything in ``config/``, as one value."""
 
     brand: Label
+    """Your name, as callers and readers of texts know it: `{brand}` in texts."""
     country: Country
     """Where the site is: numbers without a country code are read as of here."""
     default_language: Language
+    """What is spoken to who has not chosen; one of `languages`."""
     languages: Annotated[tuple[Language, ...], Field(min_length=1)]
+    """Each has a folder in `prompts/`."""
     announcement_interval: PositiveSeconds = 30.0
     """Seconds from the end of one round of announcements to the next: the universal interval."""
     in_call_sms: InCallSms = InCallSms()
@@ -83,15 +86,20 @@ class Site(Settings):
     opt_out: OptOutSettings = OptOutSettings()
     retention: Retention = Retention()
     numbers: dict[Dialled, Number]
+    """Numbers that can be dialled, and where each leads."""
     queues: dict[Name, Queue]
+    """The lines callers wait in."""
     transfers: Transfers | None = None
     recordings: RecordingSettings = RecordingSettings()
     callbacks: CallbackSettings = CallbackSettings()
     limits: LimitSettings = LimitSettings()
     speech: SpeechSettings = SpeechSettings()
     schedules: dict[Name, ScheduleSettings] = Field(default_factory=dict)
+    """Opening hours, which flows and queues name."""
     flows: dict[Name, Flow] = Field(default_factory=dict)
+    """What callers are led through, which numbers name."""
     agents: dict[Name, AgentSettings] = Field(default_factory=dict)
+    """Who answers. The name is that of their phone account as well."""
     teams: dict[Name, Team] = Field(default_factory=dict)
     skills: dict[Name, Label] = Field(default_factory=dict)
     """What agents can be good at."""

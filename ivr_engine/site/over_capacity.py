@@ -58,6 +58,7 @@ class OverCapacity(Asking):
     again: PositiveSeconds | None = None
     """Look again, so many seconds after the last look; not given: at entry only."""
     prompt: PromptName = "over_capacity"
+    """What is said, naming each key."""
     keys: dict[Key, Option] = Field(default_factory=dict)
     """What each key leads to."""
     forced: Option | None = None

@@ -39,12 +39,15 @@ class QueueRecording(Settings):
 
 class Queue(Settings):
     label: Label
+    """Its name for agents."""
     music: Name = "default"
+    """A music class of Asterisk's musiconhold.conf."""
     announcement_interval: PositiveSeconds | None = None
     """Overrides the universal interval."""
     first_announcement: Seconds | None = None
     """Seconds from entry to the first round; the interval where not given."""
     announce_position: bool = True
+    """Whether callers hear their place in the line."""
     announce_position_up_to: Annotated[int, Field(ge=1)] | None = None
     """Nothing is said to callers with a place behind it."""
     announce_wait: bool = False
@@ -54,6 +57,7 @@ class Queue(Settings):
     messages: tuple[PromptName, ...] = ()
     """Prompts of which one is said in each round of announcements, in turn."""
     ring_time: PositiveSeconds = 20.0
+    """Seconds an agent has to answer; then the agent is in RONA, the caller at the old place."""
     handling_time: PositiveSeconds = 240.0
     """Seconds a contact takes, wrap-up included: the wait estimate begins with it until it has seen some."""
     may_decline: bool = False

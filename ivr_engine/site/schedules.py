@@ -30,7 +30,9 @@ class HolidaySettings(Settings):
     """One day or a range of days: ``12-24`` of every year, or ``2026-12-24`` of that one."""
 
     name: Label
+    """What it is called."""
     first: Date = Field(alias="from")
+    """The first day."""
     last: Date | None = Field(default=None, alias="to")
     """Included; not given: one day."""
     hours: tuple[Hours, ...] = ()
@@ -47,6 +49,7 @@ class ScheduleSettings(Settings):
     """When somebody is there."""
 
     time_zone: Annotated[str, Field(pattern=ZONE_PATTERN)]
+    """By whose clock: `Europe/Berlin`."""
     hours: dict[Days, tuple[Hours, ...]]
     """By days: ``mon-fri: ["08:00-18:00"]``. Days not named are closed."""
     holidays: tuple[HolidaySettings, ...] = ()

@@ -27,6 +27,7 @@ class SmsNumber(Settings):
     answered. A queue uses it once it is verified: `ivr-engine sms-numbers`."""
 
     label: Label
+    """What it is called."""
     direction: Literal["inbound", "outbound"]
     """``inbound``: belongs to one queue, receives, and may also send. ``outbound``: sends, for any queues."""
     sends: bool = True

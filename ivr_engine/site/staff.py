@@ -23,6 +23,7 @@ class Blending(Settings):
 
 class Team(Settings):
     label: Label
+    """Its name for people."""
     sms_sessions: Sessions = 1
     """At once, for each agent of the team who has no number of their own."""
     blending: Blending = Blending()
@@ -32,10 +33,13 @@ class AgentSettings(Settings):
     """``linear`` and ``round_robin`` go by the order in which agents are listed."""
 
     label: Label
+    """The name, for colleagues."""
     queues: frozenset[Name]
+    """Whose callers the agent is offered."""
     skills: dict[Name, Level] = Field(default_factory=dict)
     """Levels, 10 is the highest."""
     team: Name | None = None
+    """By its name below `teams`."""
     sms_sessions: Sessions | None = None
     """At once; not given: the team's number."""
     blending: Blending | None = None

@@ -34,6 +34,7 @@ class WaitTimeSms(Settings):
     for all and for the queue. docs/wait-time-sms.md tells how it goes, and why somebody is not asked."""
 
     enabled: bool = True
+    """`no`: nobody is offered it."""
     maximum_plays: Plays | None = None
     """How many times a caller is asked in one call, at most; not given or 0: no limit. A time is a round: the
     message, its repetitions after wrong keys, and the silence after it."""
@@ -45,6 +46,7 @@ class WaitTimeSms(Settings):
     non_domestic: bool = False
     """Also to numbers of other countries, of those in ``countries``."""
     countries: frozenset[Country] = frozenset()
+    """Of two letters; beside the site's own, where `non_domestic` is on."""
     text: dict[Language, SmsText]
     """The SMS, per language. ``{brand}`` is filled in."""
 
@@ -54,6 +56,7 @@ class QueueWaitTimeSms(Settings):
     queue's ``prompts`` (``consent``, ``sms_sent``)."""
 
     enabled: bool = True
+    """`no`: nobody in this queue is offered it."""
     requires_over_capacity: bool = True
     """Offered only to callers who came when the queue was over capacity and chose to wait; ``no``: to all."""
     maximum_plays: Plays | None = None
@@ -63,8 +66,11 @@ class QueueWaitTimeSms(Settings):
     wait_maximum: Seconds | None = None
     """0: none."""
     non_domestic: bool | None = None
+    """Not given: as for all."""
     countries: frozenset[Country] | None = None
+    """Not given: as for all."""
     text: dict[Language, SmsText] = Field(default_factory=dict)
+    """Not given: as for all."""
 
 
 PER_NUMBER: Final = 20

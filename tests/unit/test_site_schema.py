@@ -46,3 +46,9 @@ def test_each_place_that_the_page_leads_to_is_there() -> None:
     headings = {heading.lower() for heading in re.findall(r"^## (\w+)$", page, re.MULTILINE)}
     assert set(re.findall(r"\(#(\w+)\)", page)) <= headings
     assert all(f"{name} |" in page or f"{name}** |" in page for name in Site.model_fields)
+
+
+def test_every_setting_has_a_meaning_or_leads_to_one() -> None:
+    rows = [line for line in schema.page().splitlines() if line.startswith("| ")]
+    assert len(rows) > 150
+    assert [row for row in rows if row.endswith("|  |") and "](#" not in row] == []
