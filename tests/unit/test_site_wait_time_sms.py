@@ -122,7 +122,7 @@ def test_a_consent_message_without_its_keys_is_refused_in_any_language(
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ("to the number you are calling from", "to you", "that the SMS goes to the number called from"),
+        ("We are sending a text message to the number you are", "It is", "that the SMS goes to the number"),
         ("Please look at it while you wait.", "", "to look at the SMS"),
     ],
 )
