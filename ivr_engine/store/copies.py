@@ -81,7 +81,7 @@ class Database:
     def _must_exist(self) -> None:
         path = Path(self._url.database or "")
         if not (self._url.database or "").startswith("file:") and not path.is_file():
-            raise Refused(f"there is no {self.place}; see IVR_DATABASE_URL and IVR_STATE", missing=True)
+            raise Refused(f"{self.place} is not there; see IVR_DATABASE_URL and IVR_STATE", missing=True)
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -55,6 +55,11 @@ def test_a_backup_and_back(state: Path, tmp_path: Path) -> None:
     assert run("backup", "mine.tar").startswith("mine.tar: ")
 
 
+def test_a_database_that_is_not_there(state: Path) -> None:
+    with pytest.raises(Refused, match=rf"^the database {state}/ivr.db is not there; see IVR_DATABASE_URL"):
+        run("backup")
+
+
 def test_a_state_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("IVR_STATE", str(tmp_path / "file" / "state"))
