@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -21,6 +21,7 @@ from web_rig import CALLER, TOKEN
 import ivr_engine.cli
 from ivr_engine.cli import processes, show
 from ivr_engine.cli.client import Api
+from ivr_engine.domain.records import replace
 from ivr_engine.ports import Handset
 from ivr_engine.settings import from_environ
 from ivr_engine.web.app import create_app
