@@ -26,6 +26,10 @@ LOOPBACK: Final = "127.0.0.1"
 REGISTERED_S: Final = 600
 FIRST_EAR: Final = 10
 """Offset from SIPp's media port that the scenarios' SDP names, + 4 a further call. SIPp binds + 0 and + 2."""
+_GUARD: Final = 8
+"""Offset of a port in each step that nobody uses: held as long as the step's others belong to a SIPp, which
+may not have bound them yet, or may have ended and be started again."""
+_STEP: Final = 16
 END_S: Final = 0.5
 """SIPp's own time to end in, before it is asked again, less kindly."""
 
@@ -147,6 +151,7 @@ class Ports:
 
     media: int
     ears: Sequence[Ear]
+    guards: Sequence[Ear]
 
     @property
     def sip(self) -> int:
@@ -250,7 +255,7 @@ async def _start(scenario: Path, arguments: Sequence[str], folder: Path, name: s
 
 _PORTS: Final = range(30_000, 32_700)
 """Above those Asterisk uses in tests, below those the kernel hands out by itself (32768 and up)."""
-_next_port = random.randrange(_PORTS.start, _PORTS.stop, 2)  # noqa: S311  not a secret
+_next_port = random.randrange(_PORTS.start, _PORTS.stop, _STEP)  # noqa: S311  not a secret
 
 
 @asynccontextmanager
@@ -260,25 +265,29 @@ async def _ports(library: Library, calls: int) -> AsyncGenerator[Ports]:
     try:
         yield ports
     finally:
-        for ear in ports.ears:
+        for ear in (*ports.ears, *ports.guards):
             ear.close()
 
 
 async def _free_ports(library: Library, calls: int) -> Ports:
     global _next_port
-    size = FIRST_EAR + 4 * calls
+    steps = -(-(FIRST_EAR + 4 * calls) // _STEP)
+    size = steps * _STEP
     while True:
         if _next_port + size > _PORTS.stop:
             _next_port = _PORTS.start
         base, _next_port = _next_port, _next_port + size
-        own = [base, base + 2, base + 4, base + 6]
-        opened = await _open([*own, *(base + FIRST_EAR + 4 * number for number in range(calls))], library)
-        for ear in opened[: len(own)]:
+        # The guards first: looking at the others would disturb a SIPp that is about to bind them.
+        guards = [base + _GUARD + _STEP * step for step in range(steps)]
+        bound_by_sipp = [base, base + 2, base + 4, base + 6]
+        ears = [base + FIRST_EAR + 4 * number for number in range(calls)]
+        opened = await _open([*guards, *bound_by_sipp, *ears], library)
+        for ear in opened[steps : steps + 4]:
             ear.close()
         if opened:
-            # The four are SIPp's to bind: let go of them for good first.
+            # Let go of them for good first.
             await asyncio.sleep(0)
-            return Ports(base, opened[len(own) :])
+            return Ports(base, opened[steps + 4 :], opened[:steps])
 
 
 async def _open(ports: Sequence[int], library: Library) -> list[Ear]:
