@@ -38,10 +38,6 @@ GATHER_S: Final = 0.02
 stops the prompt before it is stored. A task that goes on from one transaction to its next is not made to
 wait: it has no company."""
 
-GOES_ON_S: Final = 0.002
-"""Who comes back later than that has done something else in between, as a call does that was answered: so do
-others, and they are company."""
-
 GATHER_EACH_S: Final = 0.004
 """The more there were in the last commit, the longer the next waits: above 250 transactions a second ever
 longer, until …"""
@@ -107,7 +103,6 @@ class ThreadedStore:
         self._marks = itertools.count(1)
         self._gather_s = GATHER_S
         self._not_before = 0.0
-        self._committed_at = 0.0
         self._last_askers = frozenset[int]()
         self._listeners = Listeners()
         self._elsewhere = elsewhere
@@ -219,15 +214,12 @@ class ThreadedStore:
         askers = frozenset(job.asker for job in jobs)
         if not askers <= self._last_askers:
             self._gather_s = min(max(GATHER_S, GATHER_EACH_S * len(jobs)), GATHER_MOST_S)
-        self._committed_at = time.monotonic()
-        self._not_before = self._committed_at + self._gather_s
+        self._not_before = time.monotonic() + self._gather_s
         self._last_askers = askers
 
     def _expects_company(self, job: _Job) -> bool:
-        if self._jobs.qsize() >= min(COMPANY_ENOUGH, self._group_limit) - 1:
-            return False
-        goes_on = time.monotonic() - self._committed_at <= GOES_ON_S
-        return not goes_on or job.asker not in self._last_askers
+        enough = min(COMPANY_ENOUGH, self._group_limit)
+        return job.asker not in self._last_askers and self._jobs.qsize() < enough - 1
 
 
 class InlineStore:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -358,25 +357,10 @@ async def test_who_goes_on_from_one_transaction_to_the_next_waits_for_nobody(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ivr_engine.store.store.GATHER_S", 3600.0)
-    monkeypatch.setattr("ivr_engine.store.store.GOES_ON_S", 60.0)
     one = connect(url)
     async with asyncio.timeout(60):
         for number in range(3):
             await one.run(adding(call(id=str(number), channel_id=str(number))))
-    await one.close()
-
-
-async def test_who_comes_back_a_while_later_waits_with_the_others(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ivr_engine.store.store.GATHER_S", 0.2)
-    monkeypatch.setattr("ivr_engine.store.store.GATHER_MOST_S", 0.2)
-    monkeypatch.setattr("ivr_engine.store.store.GOES_ON_S", 0.0)
-    one = connect(url)
-    await one.run(lambda tx: tx.calls.search())
-    began = time.monotonic()
-    await one.run(lambda tx: tx.calls.search())
-    assert time.monotonic() - began > 0.1
     await one.close()
 
 
