@@ -29,7 +29,7 @@ PENDING_LINES: Final = 10_000
 LINES_AT_ONCE: Final = 200
 """Lines written together at most."""
 
-REST_S: Final = 0.2
+REST_S: Final = 0.05
 """Seconds the writing thread rests after it wrote: lines that come meanwhile are written together, and wake
 nobody, which would cost more than writing them."""
 
@@ -92,9 +92,8 @@ class LineWriter:
             for item in items:
                 if isinstance(item, threading.Event):
                     item.set()
-            if len(items) < LINES_AT_ONCE:
-                self._hurry.wait(REST_S)
-                self._hurry.clear()
+            self._hurry.wait(REST_S)
+            self._hurry.clear()
 
     def _waiting(self) -> list[str | threading.Event | None]:
         """Waits for one, then takes what else is there."""

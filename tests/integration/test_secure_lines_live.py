@@ -230,11 +230,25 @@ async def test_a_line_that_goes_is_told_and_so_is_its_return(lines: Lines) -> No
         assert trunks["provider"]["why"]
     await asyncio.to_thread(lines.company.asterisk.restart)
     await _up(lines, provider=True, twilio=True)
-    told = [json.loads(line) for line in lines.house.log().splitlines() if line.startswith("{")]
-    for name in ("provider", "twilio"):
-        events = [one["event"] for one in told if one.get("trunk") == name]
-        assert events[-2:] == ["trunk.down", "trunk.up"]
-    assert all(one["level"] == "error" for one in told if one["event"] == "trunk.down")
+
+    async def told() -> list[Item]:
+        return [json.loads(line) for line in lines.house.log().splitlines() if line.startswith("{")]
+
+    async def last_two() -> dict[str, list[str]]:
+        logged = await told()
+        return {
+            name: [one["event"] for one in logged if one.get("trunk") == name][-2:]
+            for name in ("provider", "twilio")
+        }
+
+    down_and_up = ["trunk.down", "trunk.up"]
+    # The log is written a moment later.
+    await until(
+        last_two,
+        lambda seen: all(events == down_and_up for events in seen.values()),
+        what="down and up again",
+    )
+    assert all(one["level"] == "error" for one in await told() if one["event"] == "trunk.down")
 
 
 async def _up(lines: Lines, **wanted: bool) -> None:
