@@ -14,7 +14,6 @@ from ivr_engine.domain.consent import ConsentRecord, NotOffered, WaitTimeSmsStat
 from ivr_engine.domain.events import MessageQueued, SmsWithheld
 from ivr_engine.domain.messages import Purpose, outbound
 from ivr_engine.domain.numbers import receiver
-from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import comment_from
 from ivr_engine.domain.visit import Asked
 from ivr_engine.ports import Tx
@@ -96,9 +95,10 @@ def send(house: House, tx: Tx, call: Call, text: str, purpose: Purpose = Purpose
         provider=house.site.sms.provider,
         purpose=purpose,
         call_id=call.id,
+        ticket_id=call.ticket_id,
         now=now,
     )
-    tx.messages.add(replace(message, ticket_id=call.ticket_id))
+    tx.messages.add(message)
     tx.events.add(now, call.id, MessageQueued(message.id))
     if call.ticket_id is not None:
         tx.tickets.comment(call.ticket_id, comment_from(message))

@@ -79,11 +79,12 @@ class House:
         queue = self.site.queues.get(call.queue)
         return queue.music if queue is not None else "default"
 
-    def doing(self, call: Call, kind: type[D]) -> D:
-        """What the node does at which the call stands. ``Refused`` when that is not of this kind."""
+    def doing(self, call: Call, *kinds: type[D]) -> D:
+        """What the node does at which the call stands. ``Refused`` when that is of none of these kinds."""
         node = self.site.node(call.where.flow, call.where.node)
-        if node is None or not isinstance(node.doing, kind):
-            raise Refused(f"node {call.where.node} of flow {call.where.flow} is no {kind.__name__}")
+        if node is None or not isinstance(node.doing, kinds):
+            names = " or ".join(kind.__name__ for kind in kinds)
+            raise Refused(f"node {call.where.node} of flow {call.where.flow} is no {names}")
         return node.doing
 
     def number_outside(self, transfer: Transfer, call: Call) -> str:

@@ -93,7 +93,6 @@ class InCallSmsCommands:
                 raise Refused(in_words(why))
             text, preset = _worded(self._house.site, call, content)
             message = _message(self._house, tx, call, text, Purpose.IN_CALL_SMS, message_id)
-            message = replace(message, ticket_id=call.ticket_id)
             now = self._house.clock.now()
             if isinstance(content, Enclosure):
                 message = self._enclosing(tx, message, content.media, now)
@@ -244,5 +243,6 @@ def _message(house: House, tx: Tx, call: Call, text: str, purpose: Purpose, mess
         provider=house.site.sms.provider,
         purpose=purpose,
         call_id=call.id,
+        ticket_id=call.ticket_id,
         now=house.clock.now(),
     )

@@ -26,7 +26,7 @@ Texting = GoBySms | AppLink
 async def send(house: House, leg: Leg, call: Call) -> Call:
     """On to the last words, or by the way of who got the text, or by that of who cannot be written to. An
     engine that takes over says again whether it was sent, and sends nothing again."""
-    texting = _texting(house, call)
+    texting = house.doing(call, GoBySms, AppLink)
     if call.where.texted is None:
         call = await _decided(house, call, texting)
     if call.chapter is not Chapter.TEXTING:
@@ -39,13 +39,6 @@ async def send(house: House, leg: Leg, call: Call) -> Call:
     return await house.store.run(
         lambda tx: ways.go_on(house, tx, tx.calls.get(call.id), target).stored(house, tx)
     )
-
-
-def _texting(house: House, call: Call) -> Texting:
-    node = house.site.node(call.where.flow, call.where.node)
-    if node is None or not isinstance(node.doing, Texting):
-        raise Refused(f"node {call.where.node} of flow {call.where.flow} sends no text")
-    return node.doing
 
 
 async def _decided(house: House, call: Call, texting: Texting) -> Call:

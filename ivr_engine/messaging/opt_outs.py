@@ -194,9 +194,10 @@ def _write(tx: Tx, text: Message, answer: Answer, site: Site, now: datetime) -> 
         provider=text.provider,
         purpose=_PURPOSES[answer],
         call_id=text.call_id,
+        ticket_id=text.ticket_id,
         now=now + BEHIND,
     )
-    tx.messages.add(replace(message, ticket_id=text.ticket_id))
+    tx.messages.add(message)
     tx.events.add(now, message.call_id, MessageQueued(message.id))
     if text.ticket_id is not None:
         tx.tickets.comment(text.ticket_id, comment_from(message))

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any, Final, ParamSpec, TypeVar
 
+import pytest
 import structlog
 
 from ivr_engine.domain.agents import Agent
@@ -46,6 +47,18 @@ INTERVAL_S = 5.0
 SOON_S: Final = 2.0
 POSITION_S, CONSENT_S, WRONG_S, SENT_S = 2.0, 6.0, 1.5, 3.0
 SECONDS = {"consent": CONSENT_S, "wrong_number": WRONG_S, "sms_sent": SENT_S}
+
+
+cannot_be_written_to = pytest.mark.parametrize(
+    ("number", "settings", "why"),
+    [
+        ("anonymous", {}, "number_hidden"),
+        ("+493012345678", {}, "cannot_receive_sms"),
+        ("+447400123456", {}, "country_not_allowed"),
+        (MOBILE, {"abuse": {"blocked": ["+49"]}}, "blocked_number"),
+    ],
+)
+"""Who calls, what the site says besides, and the reason no text goes to them."""
 
 
 def site(**changes: Any) -> Site:

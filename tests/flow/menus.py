@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from ivr_engine.sim.people import Caller
@@ -48,6 +50,18 @@ async def in_main_menu(centre: Centre, **called: str) -> Caller:
     caller.press("1")
     await caller.hears_prompt("main_menu")
     return caller
+
+
+async def presses_when_asked(caller: Caller, key_for: Callable[[str, Caller], str]) -> None:
+    """As people do: whenever a question begins, its key, half a second later."""
+    answered = 0
+    while True:
+        asked = [h for h in caller.hears if h.what in ("choose_language", "main_menu", "sales_menu")]
+        if len(asked) > answered:
+            answered = len(asked)
+            await asyncio.sleep(0.5)
+            caller.press(key_for(asked[-1].what, caller))
+        await asyncio.sleep(0.05)
 
 
 def prompts(caller: Caller) -> list[str]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from ivr_engine.domain.calls import EndReason
 from ivr_engine.domain.consent import WaitTimeSmsStatus
 from ivr_engine.domain.events import ConsentNotOffered, OverCapacityChosen, SmsWithheld
 from ivr_engine.sim.people import Caller
-from tests.flow.centre import MOBILE, Centre, contact_centre, virtual
+from tests.flow.centre import MOBILE, Centre, cannot_be_written_to, contact_centre, virtual
 from tests.flow.crashes import failures_at_each_step, successor
 from tests.flow.databases import on_both
 
@@ -59,15 +57,7 @@ async def test_the_text_goes_out_and_the_call_ends_politely() -> None:
         assert engine.wakes > 0
 
 
-@pytest.mark.parametrize(
-    ("number", "settings", "why"),
-    [
-        ("anonymous", {}, "number_hidden"),
-        ("+493012345678", {}, "cannot_receive_sms"),
-        ("+447400123456", {}, "country_not_allowed"),
-        (MOBILE, {"abuse": {"blocked": ["+49"]}}, "blocked_number"),
-    ],
-)
+@cannot_be_written_to
 @virtual
 async def test_who_cannot_be_written_to_is_told_so_and_waits(
     number: str, settings: dict[str, Any], why: str

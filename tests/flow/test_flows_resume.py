@@ -9,7 +9,7 @@ from ivr_engine.domain.events import KeyChosen, QueueEntered
 from ivr_engine.sim.people import Caller, answers
 from tests.flow.centre import Centre, contact_centre
 from tests.flow.crashes import failures_at_each_step, successor
-from tests.flow.menus import SITE
+from tests.flow.menus import SITE, presses_when_asked
 
 
 async def _tell(last_step: int | None) -> list[str]:
@@ -20,7 +20,7 @@ async def _tell(last_step: int | None) -> list[str]:
         caller = await centre.call("100")
         async with asyncio.TaskGroup() as group:
             next_one = group.create_task(successor(centre, engine))
-            pressing = group.create_task(_presses(caller))
+            pressing = group.create_task(presses_when_asked(caller, _key))
             await caller.hears_prompt("music")
             await _served(centre, caller)
             pressing.cancel()
@@ -30,24 +30,9 @@ async def _tell(last_step: int | None) -> list[str]:
         return engine.life.steps
 
 
-async def _presses(caller: Caller) -> None:
-    """As people do: whenever a question begins, its key, half a second later."""
-    answered = 0
-    while True:
-        asked = [h for h in caller.hears if h.what in ("choose_language", "main_menu", "sales_menu")]
-        if len(asked) > answered:
-            answered = len(asked)
-            await asyncio.sleep(0.5)
-            caller.press(_key(asked[-1].what, went_to_sales="sales_menu" in caller.ears.sounds))
-        await asyncio.sleep(0.05)
-
-
-def _key(question: str, *, went_to_sales: bool) -> str:
-    if question == "choose_language":
-        return "2"
-    if question == "sales_menu":
-        return "*"
-    return "1" if went_to_sales else "2"
+def _key(question: str, caller: Caller) -> str:
+    been_in_sales = "sales_menu" in caller.ears.sounds
+    return {"choose_language": "2", "main_menu": "1" if been_in_sales else "2", "sales_menu": "*"}[question]
 
 
 async def _served(centre: Centre, caller: Caller) -> None:

@@ -11,10 +11,10 @@ from ivr_engine.domain.calls import Chapter, EndReason
 from ivr_engine.domain.consent import WaitTimeSmsStatus
 from ivr_engine.domain.events import SmsWithheld
 from ivr_engine.sim.people import Caller
-from tests.flow.centre import MOBILE, Centre, contact_centre, virtual
+from tests.flow.centre import MOBILE, Centre, cannot_be_written_to, contact_centre, virtual
 from tests.flow.crashes import failures_at_each_step, restart, successor
 from tests.flow.databases import on_both
-from tests.flow.menus import NODES, changed, in_main_menu
+from tests.flow.menus import NODES, changed, in_main_menu, presses_when_asked
 
 LINK: dict[str, Any] = {
     "app_link": {
@@ -123,15 +123,7 @@ async def test_of_who_only_got_a_link_no_ticket_is_made() -> None:
 
 
 @pytest.mark.parametrize("key", ["4", "5"])
-@pytest.mark.parametrize(
-    ("number", "settings", "why"),
-    [
-        ("anonymous", {}, "number_hidden"),
-        ("+493012345678", {}, "cannot_receive_sms"),
-        ("+447400123456", {}, "country_not_allowed"),
-        (MOBILE, {"abuse": {"blocked": ["+49"]}}, "blocked_number"),
-    ],
-)
+@cannot_be_written_to
 @virtual
 async def test_who_cannot_be_written_to_is_told_so_and_goes_on(
     key: str, number: str, settings: dict[str, Any], why: str
@@ -182,7 +174,7 @@ async def _tell(last_step: int | None) -> list[str]:
         caller = await centre.call("100")
         async with asyncio.TaskGroup() as group:
             next_one = group.create_task(successor(centre, engine))
-            pressing = group.create_task(_presses(caller))
+            pressing = group.create_task(presses_when_asked(caller, _key))
             async with asyncio.timeout(120):
                 while caller.connected:  # noqa: ASYNC110  a phone tells nobody
                     await asyncio.sleep(0.5)
@@ -196,19 +188,9 @@ async def _tell(last_step: int | None) -> list[str]:
         return engine.life.steps
 
 
-async def _presses(caller: Caller) -> None:
-    """Whenever a question begins, its key, half a second later."""
-    answered = 0
-    while True:
-        asked = [h for h in caller.hears if h.what in ("choose_language", "main_menu", "sales_menu")]
-        if len(asked) > answered:
-            answered = len(asked)
-            await asyncio.sleep(0.5)
-            been = "sales_menu" in caller.ears.sounds
-            caller.press(
-                {"choose_language": "1", "main_menu": "5" if been else "4", "sales_menu": "*"}[asked[-1].what]
-            )
-        await asyncio.sleep(0.05)
+def _key(question: str, caller: Caller) -> str:
+    been_in_sales = "sales_menu" in caller.ears.sounds
+    return {"choose_language": "1", "main_menu": "5" if been_in_sales else "4", "sales_menu": "*"}[question]
 
 
 def test_a_crash_at_every_step() -> None:
