@@ -14,8 +14,10 @@ What was heard is a list of segments (see ``sounds``). ``hears`` goes through it
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -31,6 +33,8 @@ EVENT: Final = 96
 PHONE_EVENT: Final = 101
 """The one of phones that are rung: what Asterisk offers to them, and takes no other from."""
 _EVENTS: Final = (EVENT, PHONE_EVENT)
+_IP_RECVERR: Final = 11
+"""ip(7): Linux tells a socket that sends to a port nobody has; Python does not name the option."""
 _FRAME_S: Final = PACKET / RATE
 _KEYS: Final = "0123456789*#ABCD"
 _PAUSE_AFTER_KEY: Final = 5
@@ -125,6 +129,7 @@ class Ear(asyncio.DatagramProtocol):
         self.packets = 0
         self._library = library
         self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket | None = None
         self._transport: asyncio.DatagramTransport | None = None
         self._peer: tuple[str, int] | None = None
         self._sender = Sender(ssrc=id(self) & 0xFFFFFFFF)
@@ -137,9 +142,17 @@ class Ear(asyncio.DatagramProtocol):
     @classmethod
     async def open(cls, library: Library, port: int = 0, host: str = "127.0.0.1") -> Ear:
         """Listen on ``port`` (0: any free one, then ``ear.port``)."""
+        listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            listening.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+            listening.setblocking(False)
+            listening.bind((host, port))
+        except OSError:
+            listening.close()
+            raise
         loop = asyncio.get_running_loop()
-        transport, ear = await loop.create_datagram_endpoint(lambda: cls(library), local_addr=(host, port))
-        ear.port = transport.get_extra_info("sockname")[1]
+        _, ear = await loop.create_datagram_endpoint(lambda: cls(library), sock=listening)
+        ear.port, ear._socket = listening.getsockname()[1], listening
         return ear
 
     def close(self) -> None:
@@ -298,6 +311,14 @@ class Ear(asyncio.DatagramProtocol):
             self._hear(payload)
         elif kind in _EVENTS and len(payload) >= 4:
             self._hear_key(payload, int.from_bytes(data[4:8], "big"))
+
+    def error_received(self, exc: Exception) -> None:
+        """Nobody is at the other side's port any more: the call is over, and a phone falls silent with it.
+        A voice that went on would reach whoever is given the port next, and their media would come here."""
+        self.hushes()
+        with suppress(BlockingIOError):
+            while self._socket is not None:
+                self._socket.recvmsg(0, 0, socket.MSG_ERRQUEUE)
 
     def _hear(self, payload: bytes) -> None:
         segment = self.listener.feed(payload, self._loop.time())

@@ -67,6 +67,20 @@ async def test_nothing_at_all_is_noticed(pair: tuple[Ear, Ear]) -> None:
     assert MUSIC not in other.heard()
 
 
+async def test_it_falls_silent_when_nobody_is_at_the_other_end_any_more(pair: tuple[Ear, Ear]) -> None:
+    one, other = pair
+    one.speaks("voice")
+    await other.hears("voice")
+    other.close()
+    await asyncio.sleep(0.1)
+    next_there = await Ear.open(Library({}), other.port)
+    try:
+        await asyncio.sleep(0.2)
+        assert next_there.packets == 0
+    finally:
+        next_there.close()
+
+
 async def test_other_datagrams_are_ignored(pair: tuple[Ear, Ear]) -> None:
     one, _ = pair
     for datagram in (b"", b"\x80", b"x" * 50, b"\x80\x65" + b"\0" * 11):
