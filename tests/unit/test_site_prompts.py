@@ -33,6 +33,8 @@ from ivr_engine.speech.espeak import Espeak
 
 ROOT = Path(__file__).parents[2]
 SITE = load(ROOT / "config")
+ENGLISH: Site = SITE.model_copy(update={"languages": ("en",)})
+"""A fifth of the sounds to make, where what is tried is one English prompt."""
 
 
 class Beeps:
@@ -73,6 +75,20 @@ def prompts(tmp_path: Path) -> Path:
 @pytest.fixture
 def sounds(tmp_path: Path) -> Path:
     return tmp_path / "sounds"
+
+
+@pytest.fixture(scope="module")
+def example_sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the whole example, said by ``Beeps``."""
+    folder = tmp_path_factory.mktemp("example") / "sounds"
+    render(SITE, ROOT / "prompts", folder, Beeps())
+    return folder
+
+
+@pytest.fixture
+def rendered(example_sounds: Path, sounds: Path) -> Path:
+    """``sounds`` as an earlier start has left it."""
+    return Path(shutil.copytree(example_sounds, sounds))
 
 
 def change(prompts: Path, old: str, new: str, language: str = "en") -> None:
@@ -156,49 +172,48 @@ def test_waits_in_every_language(
         assert part in sentence
 
 
-def test_a_language_that_is_gone_speaks_the_default_one(prompts: Path, sounds: Path) -> None:
-    book = render(SITE, prompts, sounds, Beeps())
+def test_a_language_that_is_gone_speaks_the_default_one(prompts: Path, rendered: Path) -> None:
+    book = render(SITE, prompts, rendered, Beeps())
     assert book.get("nl", "goodbye") == book.get("en", "goodbye")
     with pytest.raises(KeyError):
         book.get("en", "godbye")
 
 
-def test_an_unchanged_site_renders_nothing_and_is_ready_at_once(prompts: Path, sounds: Path) -> None:
-    first = render(SITE, prompts, sounds, Beeps())
+def test_an_unchanged_site_renders_nothing_and_is_ready_at_once(prompts: Path, rendered: Path) -> None:
+    first = render(SITE, prompts, rendered, Beeps())
     voice = Beeps()
     told: list[tuple[int, int]] = []
     started = time.process_time()
-    second = render(SITE, prompts, sounds, voice, lambda done, of: told.append((done, of)))
+    second = render(SITE, prompts, rendered, voice, lambda done, of: told.append((done, of)))
     assert time.process_time() - started < 0.3
     assert (voice.said, told) == ([], [])
     assert [first.get("en", name) for name in REQUIRED] == [second.get("en", name) for name in REQUIRED]
 
 
-def test_only_what_changed_is_rendered_and_progress_is_told(prompts: Path, sounds: Path) -> None:
-    render(SITE, prompts, sounds, Beeps())
+def test_only_what_changed_is_rendered_and_progress_is_told(prompts: Path, rendered: Path) -> None:
     change(prompts, "Wrong number selected.", "That key does nothing.")
     voice = Beeps()
     told: list[tuple[int, int]] = []
-    book = render(SITE, prompts, sounds, voice, lambda done, of: told.append((done, of)))
+    book = render(SITE, prompts, rendered, voice, lambda done, of: told.append((done, of)))
     assert voice.said == ["That key does nothing."]
     assert told == [(1, 1)]
     assert book.wording("en", "wrong_number") == "That key does nothing."
 
 
-def test_another_voice_renders_everything_anew(prompts: Path, sounds: Path) -> None:
-    before = render(SITE, prompts, sounds, Beeps("beeps 1"))
+def test_another_voice_renders_everything_anew(prompts: Path, rendered: Path) -> None:
+    before = render(SITE, prompts, rendered, Beeps("beeps 1"))
     voice = Beeps("beeps 2")
-    after = render(SITE, prompts, sounds, voice)
+    after = render(SITE, prompts, rendered, voice)
     assert len(voice.said) == len(before)
     assert before.get("en", "consent").media != after.get("en", "consent").media
 
 
-def test_a_half_written_sound_is_rendered_again(prompts: Path, sounds: Path) -> None:
-    media = render(SITE, prompts, sounds, Beeps()).get("en", "consent").media
-    file = sounds / f"{media.removeprefix('sound:ivr/')}.ulaw"
+def test_a_half_written_sound_is_rendered_again(prompts: Path, rendered: Path) -> None:
+    media = render(SITE, prompts, rendered, Beeps()).get("en", "consent").media
+    file = rendered / f"{media.removeprefix('sound:ivr/')}.ulaw"
     os.truncate(file, 100)
     voice = Beeps()
-    book = render(SITE, prompts, sounds, voice)
+    book = render(SITE, prompts, rendered, voice)
     assert len(voice.said) == 1
     assert file.stat().st_size == book.get("en", "consent").seconds * 8000
 
@@ -206,7 +221,7 @@ def test_a_half_written_sound_is_rendered_again(prompts: Path, sounds: Path) -> 
 def test_asterisk_may_read_what_is_written_whatever_the_umask(prompts: Path, sounds: Path) -> None:
     before = os.umask(0o077)
     try:
-        render(SITE, prompts, sounds, Beeps())
+        render(ENGLISH, prompts, sounds, Beeps())
     finally:
         os.umask(before)
     assert sounds.stat().st_mode & 0o777 == 0o755
@@ -222,7 +237,7 @@ def test_a_recording_wins_over_the_text(prompts: Path, sounds: Path, suffix: str
     stereo = np.stack([samples, samples], axis=1)
     cast(Any, soundfile).write(prompts / "en" / f"consent.{suffix}", stereo, rate)
     voice = Beeps()
-    book = render(SITE, prompts, sounds, voice)
+    book = render(ENGLISH, prompts, sounds, voice)
     consent = book.get("en", "consent")
     assert book.wording("en", "consent") not in voice.said
     assert 1.5 <= consent.seconds < 2.1, "silence is trimmed, a short lead-in stays"
@@ -232,12 +247,12 @@ def test_a_recording_wins_over_the_text(prompts: Path, sounds: Path, suffix: str
 def test_a_recording_without_a_text_is_known_by_its_file_name(prompts: Path, sounds: Path) -> None:
     change(prompts, "wrong_number: Wrong number selected.\n", "")
     beep(prompts / "en" / "wrong_number.wav", 0.5)
-    assert render(SITE, prompts, sounds, Beeps()).wording("en", "wrong_number") == "wrong_number.wav"
+    assert render(ENGLISH, prompts, sounds, Beeps()).wording("en", "wrong_number") == "wrong_number.wav"
 
 
 @pytest.mark.parametrize("loud", [0.005, 0.05, 0.9])
 def test_loud_and_quiet_come_out_alike(prompts: Path, sounds: Path, loud: float) -> None:
-    book = render(SITE, prompts, sounds, Beeps(loud=loud))
+    book = render(ENGLISH, prompts, sounds, Beeps(loud=loud))
     sound = heard(sounds, book.get("en", "goodbye").media)
     assert loudness(sound, 8000) == pytest.approx(audio.LEVEL_LUFS, abs=1)
 
@@ -273,7 +288,7 @@ def test_a_recording_of_ones_own_is_as_loud_as_what_is_spoken(
     whispered[len(whispered) // 2 : len(whispered) // 2 + 20] = 0.9
     for recording in (shouted, whispered):
         cast(Any, soundfile).write(prompts / "en" / "goodbye.wav", recording, 44_100)
-        sound = heard(sounds, render(SITE, prompts, sounds, Beeps()).get("en", "goodbye").media)
+        sound = heard(sounds, render(ENGLISH, prompts, sounds, Beeps()).get("en", "goodbye").media)
         assert loudness(sound, 8000) == pytest.approx(audio.LEVEL_LUFS, abs=1)
         assert true_peak(sound, 8000) < audio.PEAK_DB
 
@@ -283,45 +298,45 @@ def repeats_silence(sound: NDArray[np.float32]) -> bool:
     return bool(np.diff(loud).max() > 8000)
 
 
-def test_unused_sounds_stay_for_a_day(prompts: Path, sounds: Path) -> None:
-    old = render(SITE, prompts, sounds, Beeps()).get("en", "wrong_number").media.removeprefix("sound:ivr/")
-    (sounds / "somebody-elses.alaw").touch()
-    files = [sounds / f"{old}{suffix}" for suffix in audio.SUFFIXES]
+def test_unused_sounds_stay_for_a_day(prompts: Path, rendered: Path) -> None:
+    old = render(SITE, prompts, rendered, Beeps()).get("en", "wrong_number").media.removeprefix("sound:ivr/")
+    (rendered / "somebody-elses.alaw").touch()
+    files = [rendered / f"{old}{suffix}" for suffix in audio.SUFFIXES]
     for file in files:
         os.utime(file, (0, 0))
     change(prompts, "Wrong number selected.", "No.")
     for _ in range(2):
-        render(SITE, prompts, sounds, Beeps())
+        render(SITE, prompts, rendered, Beeps())
         assert all(file.exists() for file in files), "a call that began before may still play it"
-    os.utime(sounds / f"{old}.unused", (time.time() - 86_500, time.time() - 86_500))
-    book = render(SITE, prompts, sounds, Beeps())
+    os.utime(rendered / f"{old}.unused", (time.time() - 86_500, time.time() - 86_500))
+    book = render(SITE, prompts, rendered, Beeps())
     assert not any(file.exists() for file in files)
-    assert not (sounds / f"{old}.unused").exists()
+    assert not (rendered / f"{old}.unused").exists()
     assert book.get("en", "wrong_number").seconds > 0
-    assert (sounds / "somebody-elses.alaw").exists()
-    assert not (sounds / "somebody-elses.unused").exists()
+    assert (rendered / "somebody-elses.alaw").exists()
+    assert not (rendered / "somebody-elses.unused").exists()
 
 
-def test_a_sound_used_again_is_not_taken_away(prompts: Path, sounds: Path) -> None:
-    old = render(SITE, prompts, sounds, Beeps()).get("en", "wrong_number").media.removeprefix("sound:ivr/")
+def test_a_sound_used_again_is_not_taken_away(prompts: Path, rendered: Path) -> None:
+    old = render(SITE, prompts, rendered, Beeps()).get("en", "wrong_number").media.removeprefix("sound:ivr/")
     change(prompts, "Wrong number selected.", "No.")
-    render(SITE, prompts, sounds, Beeps())
+    render(SITE, prompts, rendered, Beeps())
     change(prompts, "wrong_number: No.", "wrong_number: Wrong number selected.")
-    os.utime(sounds / f"{old}.unused", (0, 0))
+    os.utime(rendered / f"{old}.unused", (0, 0))
     voice = Beeps()
-    render(SITE, prompts, sounds, voice)
+    render(SITE, prompts, rendered, voice)
     assert voice.said == []
-    assert (sounds / f"{old}.alaw").exists()
-    assert not (sounds / f"{old}.unused").exists()
+    assert (rendered / f"{old}.alaw").exists()
+    assert not (rendered / f"{old}.unused").exists()
 
 
-def test_leftovers_of_a_killed_engine_are_cleaned_up(prompts: Path, sounds: Path) -> None:
-    render(SITE, prompts, sounds, Beeps())
-    young, old = sounds / ".a.alaw.1.tmp", sounds / ".b.alaw.2.tmp"
+def test_leftovers_of_a_killed_engine_are_cleaned_up(prompts: Path, rendered: Path) -> None:
+    render(SITE, prompts, rendered, Beeps())
+    young, old = rendered / ".a.alaw.1.tmp", rendered / ".b.alaw.2.tmp"
     young.touch()
     old.touch()
     os.utime(old, (0, 0))
-    render(SITE, prompts, sounds, Beeps())
+    render(SITE, prompts, rendered, Beeps())
     assert young.exists()
     assert not old.exists()
 
