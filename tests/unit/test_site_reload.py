@@ -94,9 +94,24 @@ class World:
             await asyncio.wait([task])
 
 
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the example, as an engine that ran before has left them."""
+    folders = _example(tmp_path_factory.mktemp("before"))
+    make_first(folders, World(folders).speaks)
+    return folders.sounds
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    config = tmp_path / "config"
+def world(tmp_path: Path, sounds: Path) -> World:
+    folders = _example(tmp_path)
+    shutil.copytree(sounds, folders.sounds)
+    return World(folders)
+
+
+def _example(folder: Path) -> Folders:
+    """In English alone."""
+    config = folder / "config"
     shutil.copytree(ROOT / "config", config)
     site = (config / "site.yaml").read_text().replace("[en, de, it, es, fr]", "[en]")
     (config / "site.yaml").write_text(site)
@@ -107,9 +122,9 @@ def world(tmp_path: Path) -> World:
     sms = (config / "sms.yaml").read_text().splitlines()
     kept = [line for line in sms if not line.lstrip().startswith(("de:", "it:", "es:", "fr:"))]
     (config / "sms.yaml").write_text("\n".join(kept) + "\n")
-    (tmp_path / "prompts").mkdir()
-    shutil.copytree(ROOT / "prompts" / "en", tmp_path / "prompts" / "en")
-    return World(Folders(config, tmp_path / "prompts", tmp_path / "sounds", tmp_path / "history"))
+    (folder / "prompts").mkdir()
+    shutil.copytree(ROOT / "prompts" / "en", folder / "prompts" / "en")
+    return Folders(config, folder / "prompts", folder / "sounds", folder / "history")
 
 
 def _brand(reloader: Reloader) -> str:
