@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -23,6 +25,7 @@ from tests.postgresql import Server
 
 KINDS = ("file", "inline-file", "memory", "postgresql")
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
+DEADLINE_S = 30.0
 _unique = itertools.count()
 
 sharing_a_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
@@ -49,7 +52,7 @@ async def requested(request: pytest.FixtureRequest, folder: Path) -> AsyncGenera
             yield store
         return
     server: Server = request.getfixturevalue("postgresql")
-    with server.database() as url:
+    with server.tables() as url:
         async with kept(connect(url)) as store:
             yield store
 
@@ -153,3 +156,27 @@ def consent(number: int, phone: str) -> ConsentRecord:
         key="1",
         outcome=WaitTimeSmsStatus.ALLOWED,
     )
+
+
+class Held:
+    """A transaction that has begun and does not end until ``release``: others that come meanwhile wait
+    at the same moment."""
+
+    def __init__(self, first: Callable[[Tx], object] = lambda tx: tx.calls.search()) -> None:
+        self._first = first
+        self._started = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._go_on = threading.Event()
+
+    def __call__(self, tx: Tx) -> object:
+        result = self._first(tx)
+        self._loop.call_soon_threadsafe(self._started.set)
+        assert self._go_on.wait(DEADLINE_S)
+        return result
+
+    async def started(self) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            await self._started.wait()
+
+    def release(self) -> None:
+        self._go_on.set()

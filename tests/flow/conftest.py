@@ -19,6 +19,6 @@ def database(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     server: Server = request.getfixturevalue("postgresql")
     with ExitStack() as made:
-        before = new_database.set(lambda: made.enter_context(server.database()))
+        before = new_database.set(lambda: made.enter_context(server.tables()))
         yield
         new_database.reset(before)
