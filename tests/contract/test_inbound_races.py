@@ -81,7 +81,7 @@ async def two(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[
         url = f"sqlite:///{tmp_path}/engine.db"
         if request.param == "postgresql":
             server: Server = request.getfixturevalue("postgresql")
-            url = opened.enter_context(server.database())
+            url = opened.enter_context(server.tables())
         stores = connect(url), connect(url)
         for store in stores:
             opened.push_async_callback(store.close)

@@ -76,7 +76,7 @@ class Places:
         state = self._folder / name
         if self._server is None:
             return Place(f"sqlite:///{state}/ivr.db", state / "media")
-        return Place(self._made.enter_context(self._server.database()), state / "media")
+        return Place(self._made.enter_context(self._server.tables()), state / "media")
 
     @property
     def file(self) -> Path:
@@ -250,7 +250,7 @@ async def test_a_backup_of_the_other_kind_is_refused(
 ) -> None:
     await filled(places)
     places.back_up()
-    with postgresql.database() as url:
+    with postgresql.tables() as url:
         other = f"sqlite:///{tmp_path}/other.db" if "postgresql" in places.used.url else url
         with pytest.raises(Refused, match="the backup is one of"):
             restore(other, tmp_path / "media", places.file)

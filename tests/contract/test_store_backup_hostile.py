@@ -19,7 +19,7 @@ from tests.postgresql import Server
 
 @pytest.fixture
 def url(postgresql: Server) -> Iterator[str]:
-    with postgresql.database() as url:
+    with postgresql.tables() as url:
         yield url
 
 
