@@ -37,6 +37,9 @@ class Unhurried:
         """For what somebody waits for after all."""
         return await self._store.run(transaction)
 
+    async def look(self, transaction: Callable[[Tx], T]) -> T:
+        return await self._store.look(transaction)
+
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._store.listen(heard)
 

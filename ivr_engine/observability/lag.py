@@ -43,6 +43,9 @@ class LagStore:
             self._last_at = loop.time()
             self._last_s = self._last_at - began
 
+    async def look(self, transaction: Callable[[Tx], T]) -> T:
+        return await self._store.look(transaction)
+
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._store.listen(heard)
 

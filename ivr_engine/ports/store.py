@@ -103,6 +103,11 @@ class Store(Protocol):
         """
         ...
 
+    async def look(self, transaction: Callable[[Tx], T]) -> T:
+        """Run beside those that write, which do not wait for it: for lists, reports and the like, however
+        long they take. It sees what was durable when it began, and may not write."""
+        ...
+
     def listen(self, heard: Callable[[Changes], None]) -> None:
         """Tell ``heard``, after each commit that changed something, in the event loop of whoever asked for
         the transaction, and before they have its result. Of what other engines on the same database

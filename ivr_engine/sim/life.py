@@ -76,6 +76,9 @@ class MortalStore:
         self._life.step("after commit")
         return result
 
+    async def look(self, transaction: Callable[[Tx], T]) -> T:
+        return await self.run(transaction)
+
     def listen(self, heard: Callable[[Changes], None]) -> None:
         """The dead hear nothing."""
         self._store.listen(lambda changes: None if self._life.dead.is_set() else heard(changes))

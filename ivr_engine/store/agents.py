@@ -19,7 +19,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _sessions: Final = msgspec.json.Decoder(tuple[Session, ...]).decode
 _INSERT: Final = agents.insert()
 _UPDATE: Final = agents.update().where(_c.name == bindparam("key"))
-_GET: Final = select(agents).where(_c.name == bindparam("key")).with_for_update()
+_GET: Final = select(agents).where(_c.name == bindparam("key"))
 _ALL: Final = select(agents).order_by(_c.name)
 _OUT: Final = _c.state == AgentState.OFFLINE.value
 _OF_THESE: Final = _c.name.in_(bindparam("names", expanding=True))

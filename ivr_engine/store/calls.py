@@ -36,13 +36,10 @@ _ALL: Final = select(*(column for column in _c if column.name not in _DERIVED))
 
 _INSERT: Final = calls.insert()
 _UPDATE: Final = calls.update().where(_c.id == bindparam("key"))
-_LOOK: Final = _ALL.where(_c.id == bindparam("key"))
-_GET: Final = _LOOK.with_for_update()
+_GET: Final = _ALL.where(_c.id == bindparam("key"))
 _KNEW: Final = select(_c.id).where(_c.channel_id == bindparam("channel")).limit(1)
-_CALLBACKS: Final = (
-    _ALL.where(_c.calls_back == bindparam("number")).order_by(_c.started_at, _c.id).with_for_update()
-)
-_ON_CHANNEL: Final = _ALL.where(_c.channel_id == bindparam("channel"), IS_OPEN).with_for_update()
+_CALLBACKS: Final = _ALL.where(_c.calls_back == bindparam("number")).order_by(_c.started_at, _c.id)
+_ON_CHANNEL: Final = _ALL.where(_c.channel_id == bindparam("channel"), IS_OPEN)
 
 
 def _open(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions
@@ -101,7 +98,7 @@ class CallTable:
         return self._remembered(_call(row))
 
     def look(self, call_id: str) -> Call | None:
-        row = self._db.row(_LOOK, {"key": call_id})
+        row = self._db.row(_GET, {"key": call_id})
         return None if row is None else _call(row)
 
     def open_on(self, channel_id: str) -> Call | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, Executable, Row
+from sqlalchemy import Connection, Executable, Row, Select
 
 from ivr_engine.domain.opt_outs import Pseudonym, pseudonyms
 from ivr_engine.errors import Refused
@@ -23,8 +24,6 @@ PSEUDONYM_OPTION: Final = "ivr_pseudonym"
 """The execution option of an engine that holds its ``Pseudonym``."""
 _WITHOUT_KEY: Final = pseudonyms("")
 """For databases of simulations and tests."""
-
-_OVER: Final = Refused("this transaction is over")
 
 ALL_EVENTS: Final = 2**63 - 1
 """The bound where events become visible in the order of their ids."""
@@ -45,19 +44,18 @@ class Statements:
     together share it. Whoever commits calls ``write_later`` before.
     """
 
-    __slots__ = ("_before_writing", "_events_until", "_later", "_opened", "_place", "failure", "touched")
+    __slots__ = ("_events_until", "_later", "_looking", "_opened", "_place", "failure", "touched")
 
     def __init__(
         self,
         connection: Connection,
         place: str,
         *,
-        before_writing: Callable[[], None] | None = None,
         events_until: int | None = ALL_EVENTS,
         later: Later | None = None,
     ) -> None:
         self._later = Later() if later is None else later
-        self._before_writing = before_writing
+        self._looking = False
         self._opened = prepared.Opened(connection)
         self._place = place
         self._events_until = events_until
@@ -65,20 +63,20 @@ class Statements:
         self.touched = False
         """Something may have been written, or the database failed: an error must undo it."""
 
+    def only_look(self) -> None:
+        """From now on nothing is written and no row locked."""
+        self._looking = True
+
     def rows(
         self, statement: Executable, values: Values = MappingProxyType({}), *, lock: bool = False
     ) -> Sequence[Row[Any]]:
-        """``lock``: the statement says FOR UPDATE, so this transaction is about to write."""
-        if lock:
-            self._writing()
-        return self._execute(statement, values, prepared.rows)
+        """``lock``: nobody else changes these rows until the transaction is over."""
+        return self._execute(self._locking(statement) if lock else statement, values, prepared.rows)
 
     def row(
         self, statement: Executable, values: Values = MappingProxyType({}), *, lock: bool = False
     ) -> Row[Any] | None:
-        if lock:
-            self._writing()
-        return self._execute(statement, values, prepared.first)
+        return self._execute(self._locking(statement) if lock else statement, values, prepared.first)
 
     def scalar(self, statement: Executable, values: Values = MappingProxyType({})) -> Any:  # noqa: ANN401
         row = self._execute(statement, values, prepared.first)
@@ -86,27 +84,23 @@ class Statements:
 
     def write(self, statement: Executable, values: Values) -> int:
         """How many rows it changed."""
-        self._writing()
-        self.touched = True
+        self._will_write()
         return self._execute(statement, values, prepared.write)
 
     def written(self, statement: Executable, values: Values) -> Sequence[Row[Any]]:
         """What a statement that writes says of the rows it wrote (RETURNING)."""
-        self._writing()
-        self.touched = True
+        self._will_write()
         return self._execute(statement, values, prepared.rows)
 
     def write_all(self, statement: Executable, values: Sequence[Values]) -> None:
         """One statement, many rows."""
-        self._writing()
-        self.touched = True
+        self._will_write()
         self._execute(statement, values, prepared.write_all)
 
     def insert_later(self, statement: Executable, rows: Sequence[Values]) -> None:
         """Before the commit, or when somebody wants to read them: one statement for many rows."""
         self._check(rows)
-        self._writing()
-        self.touched = True
+        self._will_write()
         self._later.setdefault(statement, []).extend(rows)
 
     def write_later(self) -> None:
@@ -130,7 +124,7 @@ class Statements:
     def close(self) -> None:
         """The transaction is over: whoever kept hold of it must not write into the next one."""
         self._opened.close()
-        self.failure = _OVER
+        self.failure = Refused("this transaction is over")
 
     def json(self, encode: Callable[[object], bytes], value: object) -> str:
         """``value`` as the text of a JSON column."""
@@ -146,9 +140,13 @@ class Statements:
         if self.failure is not None:
             raise self.failure
 
-    def _writing(self) -> None:
-        if self._before_writing is not None and self.failure is None:
-            self._before_writing()
+    def _locking(self, statement: Executable) -> Executable:
+        return statement if self._looking else _locked(cast("Select[Any]", statement))
+
+    def _will_write(self) -> None:
+        if self._looking:
+            raise RuntimeError("a transaction that only looks may not write: give it to `run`, not to `look`")
+        self.touched = True
 
     def _execute(
         self, statement: Executable, values: V, way: Callable[[prepared.Opened, Executable, V], R]
@@ -164,6 +162,11 @@ class Statements:
             self.touched = True
             self.failure = error
             raise
+
+
+@cache
+def _locked(statement: Select[Any]) -> Select[Any]:
+    return statement.with_for_update()
 
 
 def _nul_in(values: Values | Sequence[Values]) -> Refused | None:

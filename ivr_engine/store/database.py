@@ -64,11 +64,13 @@ def place(url: URL) -> str:
     return f"the database {url.database}"
 
 
-def engine(url: URL, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine:
-    """No pool: each thread of the store opens one connection and keeps it."""
+def engine(url: URL, *, lock_timeout_s: float = LOCK_TIMEOUT_S, looking: bool = False) -> Engine:
+    """No pool: each thread of the store opens one connection and keeps it. ``looking``: for transactions
+    that only read; they begin also while another writes."""
     _hide_password(url)
     if is_postgresql(url):
-        return postgresql.engine(url, lock_timeout_s=lock_timeout_s)
+        made = postgresql.engine(url, lock_timeout_s=lock_timeout_s)
+        return made.execution_options(postgresql_readonly=True) if looking else made
     _make_folder(url)
     # A connection is used by one thread at a time; only the first, made by ``connect``, changes hands.
     arguments: dict[str, Any] = {"timeout": lock_timeout_s, "check_same_thread": False}
@@ -80,7 +82,7 @@ def engine(url: URL, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine:
     )
     event.listen(result, "connect", _prepare)
     # The documented way is a listener for "begin"; one listener of an engine slows each of its statements.
-    result.dialect.do_begin = _begin
+    result.dialect.do_begin = _begin_to_look if looking else _begin
     return result
 
 
@@ -111,3 +113,7 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin(dbapi_connection: PoolProxiedConnection) -> None:
     dbapi_connection.cursor().execute("BEGIN IMMEDIATE")
+
+
+def _begin_to_look(dbapi_connection: PoolProxiedConnection) -> None:
+    dbapi_connection.cursor().execute("BEGIN")

@@ -21,10 +21,10 @@ _ALL: Final = select(*(column for column in _c if column.name not in ("media_pen
 
 _INSERT: Final = messages.insert()
 _UPDATE: Final = messages.update().where(_c.id == bindparam("key"))
-_GET: Final = _ALL.where(_c.id == bindparam("key")).with_for_update()
+_GET: Final = _ALL.where(_c.id == bindparam("key"))
 _BY_PROVIDER: Final = _ALL.where(
     _c.provider == bindparam("provider"), _c.provider_id == bindparam("provider_id")
-).with_for_update()
+)
 _IS_THERE: Final = select(_c.id).where(
     _c.provider == bindparam("provider"), _c.provider_id == bindparam("provider_id")
 )
@@ -192,7 +192,7 @@ class MessageTable:
 
     def due(self, now: datetime, statuses: frozenset[MessageStatus], limit: int) -> list[Message]:
         """The longest due first."""
-        found = self._many(_due(statuses), {"now": now, "limit": limit}, lock=True)
+        found = self._many(_due(statuses), {"now": now, "limit": limit})
         return [self._remembered(message) for message in found]
 
     def make_ready(self, now: datetime, limit: int) -> int:
@@ -202,11 +202,11 @@ class MessageTable:
         return [row.sender for row in self._db.rows(_SENDERS)]
 
     def to_send(self, sender: str, limit: int) -> list[Message]:
-        found = self._many(_TO_SEND, {"sender": sender, "limit": limit}, lock=True)
+        found = self._many(_TO_SEND, {"sender": sender, "limit": limit})
         return [self._remembered(message) for message in found]
 
     def left_in_sending(self, engine: str, limit: int) -> list[Message]:
-        found = self._many(_LEFT_IN_SENDING, {"engine": engine, "limit": limit}, lock=True)
+        found = self._many(_LEFT_IN_SENDING, {"engine": engine, "limit": limit})
         return [self._remembered(message) for message in found]
 
     def last_of_stream(self, stream: str) -> Message | None:

@@ -16,7 +16,7 @@ from ivr_engine.store.tables.privacy import STANDS
 _c: Final = opt_outs.c
 _EITHER: Final = or_(_c.number == bindparam("number"), _c.number == bindparam("known_as"))
 _IS_THERE: Final = select(_c.id).where(_EITHER, STANDS)
-_STANDING: Final = select(opt_outs).where(_EITHER, STANDS).order_by(_c.since).limit(1).with_for_update()
+_STANDING: Final = select(opt_outs).where(_EITHER, STANDS).order_by(_c.since).limit(1)
 _INSERT: Final = opt_outs.insert()
 _END: Final = opt_outs.update().where(_c.id == bindparam("key"), STANDS)
 

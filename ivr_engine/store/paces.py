@@ -11,7 +11,7 @@ from ivr_engine.store.connection import Statements
 from ivr_engine.store.tables import sender_paces
 
 _c: Final = sender_paces.c
-_GET: Final = select(sender_paces).where(_c.sender == bindparam("key")).with_for_update()
+_GET: Final = select(sender_paces).where(_c.sender == bindparam("key"))
 _TURN: Final = select(_c.turn).where(_c.sender == bindparam("key"))
 _INSERT: Final = sender_paces.insert()
 _UPDATE: Final = sender_paces.update().where(_c.sender == bindparam("key"))

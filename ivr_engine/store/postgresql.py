@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 
-from ivr_engine.errors import OutcomeUnknown, Unreachable
-from ivr_engine.store.connection import EventsUnsettled, Statements
+from ivr_engine.errors import ExternalError, OutcomeUnknown, Unreachable
+from ivr_engine.ports import Tx
+from ivr_engine.store.connection import EventsUnsettled, Later, Statements
 from ivr_engine.store.elsewhere import Elsewhere
 from ivr_engine.store.failures import STORE_ERRORS, Conflict, Lost, Taken, translated
 from ivr_engine.store.transaction import Broken, Done, Function, Outcome, Transaction
-
-THREADS: Final = 4
-"""Transactions under way at once, one of them writing."""
 
 CONNECT_TIMEOUT_S: Final = 5
 """How long a server may take to greet us."""
@@ -37,8 +34,7 @@ RETRY_CONNECT_S: Final = 1.0
 """After a failed attempt to connect, transactions fail at once for so long: they must not queue up."""
 
 ATTEMPTS: Final = 10
-"""How often a transaction runs at most when it conflicts with others. From the second run on nobody else
-in this engine writes beside it, so a third takes another engine."""
+"""How often a transaction runs at most when it conflicts with those of other engines."""
 
 LONGEST_PAUSE_S: Final = 0.1
 """Between two attempts, at most: long enough for another engine's transaction to end."""
@@ -113,28 +109,6 @@ def migrating(engine: Engine) -> Generator[Connection, None, None]:
         connection.commit()
 
 
-class _Turn:
-    """One transaction's turn to write: those of one engine that write do so one after another.
-
-    Beside each other they would mostly undo each other: whoever counts a line and moves a call in it
-    conflicts with all who do the same. Those that only read take no turn.
-    """
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-        self._taken = False
-
-    def take(self) -> None:
-        if not self._taken:
-            self._lock.acquire()
-            self._taken = True
-
-    def give_back(self) -> None:
-        if self._taken:
-            self._taken = False
-            self._lock.release()
-
-
 class _Again(Exception):
     """Nothing was stored, and another attempt may do better; ``why`` is raised if there is none."""
 
@@ -142,39 +116,39 @@ class _Again(Exception):
         self.why = why
 
 
-class Server:
-    """What the threads of one engine know of their server together: whose turn to write it is, and whether
-    it was away a moment ago (the first to reach it again tells the others)."""
-
-    def __init__(self) -> None:
-        self.writing: Final = threading.Lock()
-        self._away: tuple[Exception, float] | None = None
-
-    def raise_if_away(self) -> None:
-        """Without asking it again so soon."""
-        away = self._away
-        if away is not None and time.monotonic() < away[1]:
-            raise type(away[0])(str(away[0]))
-
-    def is_away(self, error: Exception) -> None:
-        self._away = error, time.monotonic() + RETRY_CONNECT_S
-
-    def is_there(self) -> None:
-        self._away = None
+class _Alone(Exception):
+    """Nothing of a group was stored, because one of it failed."""
 
 
 class PostgresRunner:
-    """Runs transactions one at a time over one connection, which it opens when first needed and again
-    after it broke. Belongs to one thread; the other threads have theirs."""
+    """Runs transactions over one connection, which it opens when first needed and again after it
+    broke. Belongs to one thread."""
 
-    def __init__(self, engine: Engine, place: str, server: Server, elsewhere: Elsewhere) -> None:
+    def __init__(self, engine: Engine, place: str, elsewhere: Elsewhere) -> None:
         self._engine = engine
         self._elsewhere = elsewhere
         self._place = place
-        self._server = server
         self._connection: Connection | None = None
+        self._away: tuple[Exception, float] | None = None
+        """Why the server was not reached a moment ago, and until when it is not asked again."""
 
     def run(self, functions: Sequence[Function]) -> list[Outcome]:
+        """Commit all together; if one fails, undo and commit each alone (they run again)."""
+        if len(functions) == 1:
+            return [self._outcome(functions[0])]
+        try:
+            outcomes = self._once(functions)
+        except OutcomeUnknown as error:
+            return [Broken(OutcomeUnknown(*error.args)) for _ in functions]
+        except STORE_ERRORS:
+            self._drop()
+        except (_Alone, _Again, ExternalError):
+            pass
+        else:
+            return [
+                self._outcome(function) if _reads_events(outcome) else outcome
+                for function, outcome in zip(functions, outcomes, strict=True)
+            ]
         return [self._outcome(function) for function in functions]
 
     def close(self) -> None:
@@ -196,16 +170,13 @@ class PostgresRunner:
         events_until: int | None = None
         met: list[type[Exception]] = []
         while True:
-            turn = _Turn(self._server.writing)
             try:
-                if met:  # from its beginning, so that nobody else here changes what it reads
-                    turn.take()
-                return self._once(function, turn, events_until)
+                [outcome] = self._once([function], events_until)
             except _Again as again:
                 why = again.why
-            finally:
-                turn.give_back()
-            if isinstance(why, EventsUnsettled):
+            else:
+                if not _reads_events(outcome):
+                    return outcome
                 events_until = self._events_until()
                 continue
             limit = ATTEMPTS if isinstance(why, Conflict) else 2
@@ -215,22 +186,27 @@ class PostgresRunner:
             if len(met) > 1:
                 time.sleep(random.uniform(0, min(LONGEST_PAUSE_S, 0.002 * 2 ** len(met))))  # noqa: S311
 
-    def _once(self, function: Function, turn: _Turn, events_until: int | None) -> Outcome:
+    def _once(self, functions: Sequence[Function], events_until: int | None = None) -> list[Outcome]:
         connection = self._open()
         connection.begin()
-        statements = Statements(connection, self._place, before_writing=turn.take, events_until=events_until)
-        outcome = _run(function, statements, self._elsewhere)
-        failure, wrote = statements.failure, statements.touched
-        statements.close()
-        if failure is not None:
-            self._undo(connection)
-            _may_run_again(failure)
-        elif wrote and isinstance(outcome, Broken):
-            self._undo(connection)
-        else:
-            # Also when it decided not to write: only then is what the decision rests on known to be true.
-            self._commit(connection, wrote=wrote)
-        return outcome
+        later, outcomes, wrote = Later(), list[Outcome](), False
+        for function in (*functions, _write_what_waits):
+            statements = Statements(connection, self._place, events_until=events_until, later=later)
+            outcome = _run(function, statements, self._elsewhere)
+            failure, touched = statements.failure, statements.touched
+            statements.close()
+            if touched and isinstance(outcome, Broken):
+                self._undo(connection)
+                if len(functions) > 1:
+                    raise _Alone
+                if failure is not None:
+                    _may_run_again(failure)
+                return [outcome]
+            outcomes.append(outcome)
+            wrote = wrote or touched
+        # Also when they decided not to write: only then is what they decided on known to be true.
+        self._commit(connection, wrote=wrote)
+        return outcomes[:-1]
 
     def _commit(self, connection: Connection, *, wrote: bool) -> None:
         try:
@@ -247,14 +223,16 @@ class PostgresRunner:
 
     def _open(self) -> Connection:
         if self._connection is None:
-            self._server.raise_if_away()
+            if self._away is not None and time.monotonic() < self._away[1]:
+                away = self._away[0]
+                raise type(away)(str(away))
             try:
                 self._connection = self._engine.connect()
             except STORE_ERRORS as error:
                 failure = translated(error, self._place)
-                self._server.is_away(failure)
+                self._away = failure, time.monotonic() + RETRY_CONNECT_S
                 raise failure from error
-            self._server.is_there()
+            self._away = None
         return self._connection
 
     def _undo(self, connection: Connection) -> None:
@@ -299,7 +277,6 @@ def _run(function: Function, statements: Statements, elsewhere: Elsewhere) -> Ou
         value = function(transaction.port)
         if statements.failure is not None:
             raise statements.failure
-        statements.write_later()
         changes = transaction.noted.changes
         elsewhere.tell(statements, changes)
     except BaseException as error:
@@ -307,6 +284,16 @@ def _run(function: Function, statements: Statements, elsewhere: Elsewhere) -> Ou
     return Done(value, changes)
 
 
+def _write_what_waits(tx: Tx) -> None:
+    """The last of each transaction."""
+    cast("Transaction", tx).statements.write_later()
+
+
+def _reads_events(outcome: Outcome) -> bool:
+    """It has to run again by itself, once it is known up to where events may be read."""
+    return isinstance(outcome, Broken) and isinstance(outcome.error, EventsUnsettled)
+
+
 def _may_run_again(failure: Exception) -> None:
-    if isinstance(failure, (Conflict, Lost, Taken, EventsUnsettled)):
+    if isinstance(failure, (Conflict, Lost, Taken)):
         raise _Again(failure)

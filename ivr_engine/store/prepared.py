@@ -51,7 +51,7 @@ class Opened:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.dialect = connection.dialect
+        self.dialect = _one_for_all(connection.dialect)
         self._cursor: Cursor | None = None
 
     def cursor(self) -> Cursor:
@@ -161,6 +161,15 @@ class Prepared:
                     shaped[place] = convert(shaped[place])
             row = tuple(shaped)
         return cast("Row[Any]", self._row(row))
+
+
+_dialects: Final[dict[tuple[str, str, tuple[Any, ...] | None], Dialect]] = {}
+
+
+def _one_for_all(dialect: Dialect) -> Dialect:
+    """Each engine of SQLAlchemy has a dialect of its own: those for the same kind and version of database say
+    the same, and what one of them has compiled is good for all."""
+    return _dialects.setdefault((dialect.name, dialect.driver, dialect.server_version_info), dialect)
 
 
 @lru_cache(KEPT)

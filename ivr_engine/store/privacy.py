@@ -152,7 +152,7 @@ _OTHERS: Final = select(contact_numbers.c.contact_id).where(
 _NOBODYS: Final = tickets.update().where(tickets.c.contact_id.in_(_IDS)).values(contact_id=None)
 _OLD_CONSENTS: Final = select(consents.c.id).where(consents.c.at < _BEFORE).limit(_LIMIT)
 
-_ERASURE: Final = select(erasures).where(erasures.c.id == bindparam("key")).with_for_update()
+_ERASURE: Final = select(erasures).where(erasures.c.id == bindparam("key"))
 _OPEN: Final = select(erasures).where(erasures.c.done_at.is_(None)).order_by(erasures.c.at, erasures.c.id)
 _NEWEST: Final = select(erasures).order_by(erasures.c.at.desc(), erasures.c.id.desc()).limit(_LIMIT)
 _ASK: Final = erasures.insert()

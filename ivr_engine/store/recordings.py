@@ -15,7 +15,7 @@ from ivr_engine.store.tables import recordings
 _r: Final = recordings.c
 _INSERT: Final = recordings.insert()
 _UPDATE: Final = recordings.update().where(_r.id == bindparam("key"))
-_GET: Final = select(recordings).where(_r.id == bindparam("key")).with_for_update()
+_GET: Final = select(recordings).where(_r.id == bindparam("key"))
 _OF_CALL: Final = select(recordings).where(_r.call_id == bindparam("call")).order_by(_r.started_at, _r.id)
 _DUE: Final = (
     select(recordings)

@@ -18,7 +18,7 @@ from ivr_engine.store.tables import sms_numbers
 
 _c: Final = sms_numbers.c
 _OF_PROVIDER: Final = select(sms_numbers).where(_c.provider == bindparam("provider"))
-_GET: Final = _OF_PROVIDER.where(_c.number == bindparam("number")).with_for_update()
+_GET: Final = _OF_PROVIDER.where(_c.number == bindparam("number"))
 _ALL: Final = _OF_PROVIDER.order_by(_c.number)
 _VERIFIED: Final = select(_c.number).where(
     _c.number.in_(bindparam("numbers", expanding=True)),

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import queue
-import threading
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 import structlog
 from sqlalchemy import Engine, bindparam, select
@@ -22,31 +18,16 @@ from ivr_engine.store import database, postgresql
 from ivr_engine.store.connection import PSEUDONYM_OPTION
 from ivr_engine.store.elsewhere import Elsewhere
 from ivr_engine.store.failures import STORE_ERRORS, translated
+from ivr_engine.store.lane import Lane, TransactionRunner
 from ivr_engine.store.noted import Listeners
 from ivr_engine.store.tables import checks
-from ivr_engine.store.transaction import Broken, Done, Function, Outcome, Runner, Transaction
+from ivr_engine.store.transaction import Broken, Done, Runner, Transaction, looking
 from ivr_engine.store.upgrade import create, migrate
 
 T = TypeVar("T")
 
-GROUP_LIMIT: Final = 64
-"""Transactions committed together at most: about 10 ms of work, so that the last does not wait long."""
-
-GATHER_S: Final = 0.02
-"""After a commit the next waits so long for company. Only under load is there one so soon: then a commit
-(a write to the disk, two threads woken) costs more than what is in it. Nobody on the line notices: a key
-stops the prompt before it is stored. A task that goes on from one transaction to its next is not made to
-wait: it has no company."""
-
-GATHER_EACH_S: Final = 0.004
-"""The more there were in the last commit, the longer the next waits: above 250 transactions a second ever
-longer, until …"""
-
-GATHER_MOST_S: Final = 0.05
-"""… twenty commits a second."""
-
-COMPANY_ENOUGH: Final = 16
-"""So many are worth a commit without waiting for more."""
+LOOKERS: Final = 2
+"""Transactions that only look, under way at once: a long report keeps one of them."""
 
 CHECK_TIMEOUT_S: Final = 5.0
 """A store that takes longer than this to write one row is not healthy."""
@@ -57,69 +38,31 @@ CLOSE_TIMEOUT_S: Final = 10.0
 _log: Final = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    function: Function
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    asker: int
-    """Which task asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Stop:
-    loop: asyncio.AbstractEventLoop
-    stopped: asyncio.Future[None]
-
-
-class _Runner(Protocol):
-    """Runs transactions over a connection; one thread's own."""
-
-    def run(self, functions: Sequence[Function]) -> list[Outcome]: ...
-
-    def close(self) -> None: ...
-
-
 class ThreadedStore:
-    """``ports.Store`` on threads. With one thread (SQLite has one writer) what waits at the same
-    moment is committed together."""
+    """``ports.Store`` on threads: one that writes, two that look beside it, however long they take."""
 
     def __init__(
         self,
-        engine: Engine,
         place: str,
-        runner: Callable[[], _Runner],
-        *,
-        threads: int,
-        group_limit: int,
+        runner: Callable[[], TransactionRunner],
+        looker: Callable[[], TransactionRunner],
         elsewhere: Elsewhere | None = None,
     ) -> None:
-        self._engine = engine
         self._place = place
-        self._runner = runner
-        self._group_limit = group_limit
-        self._jobs: queue.SimpleQueue[_Job | _Stop] = queue.SimpleQueue()
         self._closed = False
         self._marks = itertools.count(1)
-        self._gather_s = GATHER_S
-        self._not_before = 0.0
-        self._last_askers = frozenset[int]()
         self._listeners = Listeners()
         self._elsewhere = elsewhere
-        self._threads = [
-            threading.Thread(target=self._work, name=f"store-{number}", daemon=True)
-            for number in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._writing = Lane("writing", runner, self._listeners)
+        self._looking = Lane("looking", looker, self._listeners, threads=LOOKERS, group_limit=1)
 
     async def run(self, transaction: Callable[[Tx], T]) -> T:
-        if self._closed:
-            raise ExternalError(f"{self._place} is closed: the engine is stopping")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(transaction, loop, future, id(asyncio.current_task())))
-        return await future
+        self._raise_if_closed()
+        return await self._writing.run(transaction)
+
+    async def look(self, transaction: Callable[[Tx], T]) -> T:
+        self._raise_if_closed()
+        return await self._looking.run(looking(transaction))
 
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._listeners.add(heard)
@@ -145,88 +88,25 @@ class ThreadedStore:
         if self._closed:
             return
         self._closed = True
-        loop = asyncio.get_running_loop()
-        stops = [_Stop(loop, loop.create_future()) for _ in self._threads]
-        for stop in stops:
-            self._jobs.put(stop)
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                for stop in stops:
-                    await stop.stopped
+                await self._looking.close()
+                await self._writing.close()
         except TimeoutError:
             raise Unreachable(
                 f"{self._place} was still busy {CLOSE_TIMEOUT_S:.0f} s after it was closed"
             ) from None
-        for thread in self._threads:
-            thread.join()  # at its last line: nothing to wait for
-        self._engine.dispose()
 
-    def _work(self) -> None:
-        runner = self._runner()
-        stop: _Stop | None = None
-        while stop is None:
-            jobs, stop = self._next_group()
-            if jobs:
-                outcomes = runner.run([job.function for job in jobs])
-                self._rest_after(jobs)
-                self._deliver(jobs, outcomes)
-        try:
-            runner.close()
-        finally:
-            _call(stop.loop, _settle, stop.stopped)
-
-    def _deliver(self, jobs: Sequence[_Job], outcomes: Sequence[Outcome]) -> None:
-        """One wake-up of the event loop for the whole group."""
-        for loop in {job.loop for job in jobs}:
-            mine = [
-                (job.future, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if job.loop is loop
-            ]
-            _call(loop, self._settle_all, mine)
-
-    def _settle_all(self, results: Sequence[tuple[asyncio.Future[Any], Outcome]]) -> None:
-        for future, outcome in results:
-            if isinstance(outcome, Broken):
-                _fail(future, outcome.error)
-                continue
-            self._listeners.tell(outcome.changes)
-            if not future.done():
-                future.set_result(outcome.value)
-
-    def _next_group(self) -> tuple[list[_Job], _Stop | None]:
-        """Waits for one, then takes what else is there."""
-        jobs: list[_Job] = []
-        try:
-            item = self._jobs.get()
-            if isinstance(item, _Job) and self._expects_company(item):
-                time.sleep(max(0.0, self._not_before - time.monotonic()))
-            while True:
-                if isinstance(item, _Stop):
-                    return jobs, item
-                jobs.append(item)
-                if len(jobs) >= self._group_limit:
-                    return jobs, None
-                item = self._jobs.get_nowait()
-        except queue.Empty:
-            return jobs, None
-
-    def _rest_after(self, jobs: Sequence[_Job]) -> None:
-        """How long the next is to wait. A task that went on says nothing of how many come."""
-        askers = frozenset(job.asker for job in jobs)
-        if not askers <= self._last_askers:
-            self._gather_s = min(max(GATHER_S, GATHER_EACH_S * len(jobs)), GATHER_MOST_S)
-        self._not_before = time.monotonic() + self._gather_s
-        self._last_askers = askers
-
-    def _expects_company(self, job: _Job) -> bool:
-        enough = min(COMPANY_ENOUGH, self._group_limit)
-        return job.asker not in self._last_askers and self._jobs.qsize() < enough - 1
+    def _raise_if_closed(self) -> None:
+        if self._closed:
+            raise ExternalError(f"{self._place} is closed: the engine is stopping")
 
 
 class InlineStore:
     """``ports.Store`` without a thread: the transaction runs where it is asked for, so that no time
     passes in a simulation. Also keeps a database that lives in memory."""
 
-    def __init__(self, engine: Engine, place: str, runner: _Runner) -> None:
+    def __init__(self, engine: Engine, place: str, runner: TransactionRunner) -> None:
         self._engine = engine
         self._place = place
         self._runner = runner
@@ -251,6 +131,9 @@ class InlineStore:
         if isinstance(outcome, Broken):
             raise outcome.error
         return outcome.value
+
+    async def look(self, transaction: Callable[[Tx], T]) -> T:
+        return await self.run(looking(transaction))
 
     async def check(self) -> None:
         await self.run(write_and_read(next(self._marks)))
@@ -288,14 +171,18 @@ def connect(
     except BaseException:
         engine.dispose()
         raise
-    runner, threads, group_limit, elsewhere = partial(Runner, engine, place), 1, GROUP_LIMIT, None
+    looked_with = database.engine(target, lock_timeout_s=lock_timeout_s, looking=True)
     if database.is_postgresql(target):
         elsewhere = Elsewhere(target, place, postgresql.reach(target))
-        runner = partial(postgresql.PostgresRunner, engine, place, postgresql.Server(), elsewhere)
-        threads, group_limit = postgresql.THREADS, 1
+        runner, looker = (
+            partial(postgresql.PostgresRunner, each, place, elsewhere) for each in (engine, looked_with)
+        )
+    else:
+        elsewhere = None
+        runner, looker = (partial(Runner, each, place) for each in (engine, looked_with))
     if inline:
         return InlineStore(engine, place, runner())
-    return ThreadedStore(engine, place, runner, threads=threads, group_limit=group_limit, elsewhere=elsewhere)
+    return ThreadedStore(place, runner, looker, elsewhere)
 
 
 def _in_memory(engine: Engine, place: str) -> InlineStore:
@@ -325,25 +212,3 @@ def write_and_read(number: int) -> Callable[[Tx], None]:
             raise ExternalError("the database does not return what was written to it")
 
     return transaction
-
-
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
-    try:
-        loop.call_soon_threadsafe(function, *arguments)
-    except RuntimeError:
-        # The loop was closed without waiting for the store; what was committed stays committed.
-        _log.warning("store.result_unheard")
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
-    if future.done():
-        _log.warning("store.error_unheard", error=str(error), kind=type(error).__name__)
-    elif isinstance(error, StopIteration):  # a future cannot carry it
-        future.set_exception(RuntimeError(f"the transaction raised {error!r}"))
-    else:
-        future.set_exception(error)

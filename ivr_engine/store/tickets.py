@@ -16,7 +16,7 @@ from ivr_engine.store.tables import comments, files, tickets
 _t: Final = tickets.c
 _INSERT: Final = tickets.insert()
 _GET: Final = select(tickets).where(_t.id == bindparam("key"))
-_LOCK: Final = select(_t.id).where(_t.id == bindparam("key")).with_for_update()
+_LOCK: Final = select(_t.id).where(_t.id == bindparam("key"))
 
 
 def _found(*conditions: Any) -> Select[Any]:  # noqa: ANN401 - SQL expressions

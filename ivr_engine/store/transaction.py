@@ -91,6 +91,16 @@ class Transaction:
         return cast("Tx", self)
 
 
+def looking(function: Callable[[Tx], T]) -> Callable[[Tx], T]:
+    """``function``, which may not write and locks nothing."""
+
+    def look(tx: Tx) -> T:
+        cast("Transaction", tx).statements.only_look()
+        return function(tx)
+
+    return look
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """Committed; ``value`` is what the function returned."""

@@ -46,6 +46,13 @@ class WatchedStore:
             self._is_lost(error)
             raise
 
+    async def look(self, transaction: Callable[[Tx], T]) -> T:
+        try:
+            return await self._store.look(transaction)
+        except ExternalError as error:
+            self._is_lost(error)
+            raise
+
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._store.listen(heard)
 

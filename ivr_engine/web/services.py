@@ -89,7 +89,7 @@ class WebServices:
 
     async def read(self, transaction: Callable[[Tx], T]) -> T:
         """Ask the store; ``ExternalError`` when it does not answer in time."""
-        return await self.done(self.store.run(transaction))
+        return await self.done(self.store.look(transaction))
 
     async def done(self, work: Awaitable[T]) -> T:
         """What a service does with the store, with the same deadline. What was begun may still be done

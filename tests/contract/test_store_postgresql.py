@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from psycopg import sql
 from sqlalchemy import create_engine, make_url, text
 
 from ivr_engine.domain.agents import Agent, AgentState
@@ -22,13 +23,11 @@ from ivr_engine.domain.records import replace
 from ivr_engine.errors import ExternalError, OutcomeUnknown, Refused, Unreachable
 from ivr_engine.ports import Store, Tx
 from ivr_engine.store import connect, upgrade
-from ivr_engine.store.postgresql import ATTEMPTS, THREADS
+from ivr_engine.store.postgresql import ATTEMPTS
 from ivr_engine.store.tables import metadata
 from ivr_engine.store.transaction import Transaction
-from tests.contract.store_examples import NOW, adding, call, kept, message, writing
+from tests.contract.store_examples import DEADLINE_S, NOW, Held, adding, call, kept, message, writing
 from tests.postgresql import Server
-
-DEADLINE_S = 30.0
 
 
 @pytest.fixture
@@ -54,41 +53,7 @@ def database_of(url: str) -> str:
     return make_url(url).database or ""
 
 
-class Held:
-    """A transaction that has begun and does not end until ``release``."""
-
-    def __init__(self, first: Callable[[Tx], object] = lambda tx: tx.calls.search()) -> None:
-        self._first = first
-        self._started = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self._go_on = threading.Event()
-
-    def __call__(self, tx: Tx) -> object:
-        result = self._first(tx)
-        self._loop.call_soon_threadsafe(self._started.set)
-        assert self._go_on.wait(DEADLINE_S)
-        return result
-
-    async def started(self) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            await self._started.wait()
-
-    def release(self) -> None:
-        self._go_on.set()
-
-
 # ── beside each other ────────────────────────────────────────────────────────────────────────────
-
-
-async def test_transactions_run_beside_each_other(store: Store) -> None:
-    held = [Held() for _ in range(THREADS)]
-    async with asyncio.TaskGroup() as group:
-        for one in held:
-            group.create_task(store.run(one))
-        for one in held:
-            await one.started()  # all of them, before any has ended
-        for one in held:
-            one.release()
 
 
 async def test_what_was_decided_inside_stays_true(store: Store, other: Store) -> None:
@@ -104,7 +69,7 @@ async def test_what_was_decided_inside_stays_true(store: Store, other: Store) ->
     assert sorted(results) == [False] * 19 + [True]
 
 
-async def test_nobody_overwrites_what_they_did_not_see(store: Store) -> None:
+async def test_nobody_overwrites_what_they_did_not_see(store: Store, other: Store) -> None:
     one = call()
     await store.run(adding(one))
 
@@ -117,10 +82,49 @@ async def test_nobody_overwrites_what_they_did_not_see(store: Store) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(store.run(offering))
         await held.started()
-        await store.run(lambda tx: tx.calls.save(tx.calls.get(one.id).ended(EndReason.CALLER_HUNG_UP, NOW)))
+        await other.run(lambda tx: tx.calls.save(tx.calls.get(one.id).ended(EndReason.CALLER_HUNG_UP, NOW)))
         held.release()
     after = await store.run(lambda tx: tx.calls.get(one.id))
     assert (after.end_reason, after.priority) == (EndReason.CALLER_HUNG_UP, one.priority)
+
+
+LOCKING: list[tuple[str, Callable[[Tx], object]]] = [
+    ("calls", lambda tx: tx.calls.get("one")),
+    ("calls", lambda tx: tx.calls.open_on("channel")),
+    ("agents", lambda tx: tx.agents.get("anna")),
+    ("messages", lambda tx: tx.messages.get("text")),
+    ("messages", lambda tx: tx.messages.by_provider_id("simulator", "SM1")),
+]
+
+
+@pytest.mark.parametrize(("table", "read"), LOCKING)
+async def test_what_may_be_written_next_is_locked_and_what_is_only_looked_at_is_not(
+    store: Store, url: str, table: str, read: Callable[[Tx], object]
+) -> None:
+    await store.run(adding(call(id="one", channel_id="channel")))
+    await store.run(writing(message(id="text", provider_id="SM1")))
+    await store.run(lambda tx: tx.agents.save(Agent(name="anna", state=AgentState.AVAILABLE, since=NOW)))
+
+    async def can_be_locked_during(running: Callable[[Callable[[Tx], object]], Awaitable[object]]) -> bool:
+        held = Held(read)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_awaited(running(held)))
+            await held.started()
+            try:
+                with psycopg.connect(url) as admin:
+                    admin.execute(sql.SQL("SELECT FROM {} FOR UPDATE NOWAIT").format(sql.Identifier(table)))
+                return True
+            except psycopg.errors.LockNotAvailable:
+                return False
+            finally:
+                held.release()
+
+    assert not await can_be_locked_during(store.run)
+    assert await can_be_locked_during(store.look)
+
+
+async def _awaited(work: Awaitable[object]) -> None:
+    await work
 
 
 async def test_of_many_offers_from_two_engines_one_wins(store: Store, other: Store) -> None:
@@ -228,45 +232,11 @@ async def test_who_reads_on_misses_no_event(store: Store, other: Store) -> None:
             seen.extend(event.id for event in page)
 
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
-        for each in (store, other) * THREADS:
+        for each in (store, other) * 4:
             group.create_task(write(each))
         group.create_task(read())
     everything = await store.run(lambda tx: tx.events.after(0, limit=10 * wanted))
     assert seen == [event.id for event in everything]
-
-
-# ── cancelling and closing ───────────────────────────────────────────────────────────────────────
-
-
-def holding_then_adding(held: Held, one: Call) -> Callable[[Tx], None]:
-    def transaction(tx: Tx) -> None:
-        held(tx)
-        tx.calls.add(one)
-
-    return transaction
-
-
-async def test_cancelled_callers_do_not_stop_their_transactions(url: str) -> None:
-    calls = [call() for _ in range(THREADS + 1)]
-    async with kept(connect(url)) as store:
-        held = [Held() for _ in range(THREADS)]
-        tasks: list[asyncio.Future[None]] = [
-            asyncio.ensure_future(store.run(holding_then_adding(*pair)))
-            for pair in zip(held, calls[:THREADS], strict=True)
-        ]
-        for one in held:
-            await one.started()
-        tasks.append(asyncio.ensure_future(store.run(adding(calls[-1]))))  # still waits for its turn
-        await asyncio.sleep(0)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        for one in held:
-            one.release()
-        # Closing does first what was asked before.
-    async with kept(connect(url)) as store:
-        found = await store.run(lambda tx: tx.calls.search())
-    assert {one.id for one in found} == {one.id for one in calls}
 
 
 # ── faults ───────────────────────────────────────────────────────────────────────────────────────
@@ -341,10 +311,10 @@ def _kill(url: str, server: Server) -> None:
 
 
 async def test_connections_that_died_in_their_sleep(store: Store, url: str, postgresql: Server) -> None:
-    for _ in range(2 * THREADS):
+    for _ in range(2):
         await store.check()
     _kill(url, postgresql)
-    for _ in range(2 * THREADS):
+    for _ in range(2):
         await store.check()
 
 

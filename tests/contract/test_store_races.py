@@ -30,8 +30,7 @@ from ivr_engine.messaging.contacts import at_connect
 from ivr_engine.ports import DialResult, Leg, Prompts, Store, Tx
 from ivr_engine.site.models import Site
 from ivr_engine.site.now import InForce, SiteNow
-from ivr_engine.store import connect
-from ivr_engine.store import store as store_module
+from ivr_engine.store import connect, lane
 from tests.contract.store_examples import NOW, call
 from tests.postgresql import Server
 
@@ -79,7 +78,7 @@ class Two:
 async def two(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[Two]:
-    monkeypatch.setattr(store_module, "GATHER_S", 0.0)  # a race alone has no company to wait for
+    monkeypatch.setattr(lane, "GATHER_S", 0.0)  # a race alone has no company to wait for
     if request.param == "sqlite":
         async with _two(f"sqlite:///{tmp_path}/races.db") as stores:
             yield stores

@@ -340,7 +340,7 @@ async def test_every_query_uses_its_index(name: str, connections: list[sqlite3.C
 async def test_after_a_commit_the_next_waits_for_company(
     url: str, connections: list[sqlite3.Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ivr_engine.store.store.GATHER_S", 2.0)
+    monkeypatch.setattr("ivr_engine.store.lane.GATHER_S", 2.0)
     one = connect(url)
     await one.run(lambda tx: tx.calls.search())
     commits = _commits(connections[-1])
@@ -356,7 +356,7 @@ async def test_after_a_commit_the_next_waits_for_company(
 async def test_who_goes_on_from_one_transaction_to_the_next_waits_for_nobody(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ivr_engine.store.store.GATHER_S", 3600.0)
+    monkeypatch.setattr("ivr_engine.store.lane.GATHER_S", 3600.0)
     one = connect(url)
     async with asyncio.timeout(60):
         for number in range(3):

@@ -209,6 +209,9 @@ class SlowStore:
         self.meanwhile.clear()
         return result
 
+    async def look(self, transaction: Callable[[Tx], T]) -> T:
+        return await self.run(transaction)
+
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._store.listen(heard)
 

@@ -88,6 +88,9 @@ class DoomedStore:
             self._fate.at(f"{name}.after")
         return result
 
+    async def look(self, transaction: Callable[[Tx], T]) -> T:
+        return await self._store.look(transaction)
+
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._store.listen(heard)
 

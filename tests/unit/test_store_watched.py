@@ -34,6 +34,9 @@ class FaultyStore:
             raise self.fault
         return await self._store.run(transaction)
 
+    async def look(self, transaction: Callable[[Tx], T]) -> T:
+        return await self.run(transaction)
+
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._store.listen(heard)
 
