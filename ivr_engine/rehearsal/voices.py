@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,12 @@ _SILENCE: Final = b"\xd5" * 160
 
 def library_of(site: Site, prompts: Path, book: Prompts, sounds: Path) -> Library:
     """Prompts by ``language/name``, as ``book`` was rendered into the folder ``sounds``. Reads every file."""
-    library = Library.of_files(sound_files(site, prompts, book, sounds))
+    return library_with(sound_files(site, prompts, book, sounds))
+
+
+def library_with(files: Mapping[str, Path]) -> Library:
+    """A-law files by name, and the voices. Reads every file."""
+    library = Library.of_files(files)
     for name in (CALLER_VOICE, AGENT_VOICE):
         library.add(Clip(name, random.Random(name).randbytes(1600), loop=True))  # noqa: S311  always the same
     library.add(Clip(QUIET, _SILENCE, loop=True))

@@ -61,9 +61,11 @@ class Clip:
     voiced: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        loud = [at for at in range(0, len(self.data), PACKET) if level(self.part(at, PACKET)) >= SILENT_BELOW]
-        end = min(loud[-1] + PACKET, len(self.data)) if loud else 0
-        object.__setattr__(self, "voiced", (loud[0] if loud else 0, end))
+        packets = range(0, len(self.data), PACKET)
+        first = next(filter(self._is_loud, packets), None)
+        last = next(filter(self._is_loud, reversed(packets)), None)
+        end = 0 if last is None else min(last + PACKET, len(self.data))
+        object.__setattr__(self, "voiced", (first or 0, end))
 
     def part(self, start: int, size: int) -> bytes:
         """``size`` bytes from offset ``start``; shorter at the end, unless it loops."""
@@ -71,6 +73,9 @@ class Clip:
             return self.data[start : start + size]
         start %= len(self.data)
         return (self.data[start:] + self.data * (1 + size // len(self.data)))[:size]
+
+    def _is_loud(self, start: int) -> bool:
+        return level(self.part(start, PACKET)) >= SILENT_BELOW
 
 
 Place = tuple[Clip, int]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -217,9 +218,13 @@ def new_number() -> str:
     return f"+49151{random.randrange(10_000_000, 99_999_999)}"
 
 
-async def library_of(config: Path, prompts: Path, sounds: Path) -> Library:
-    """Everything the site can say, as rendered into ``sounds``, by ``language/name``; and two voices."""
-    return await asyncio.to_thread(_library, config, prompts, sounds)
+async def library_of(
+    config: Path, prompts: Path, sounds: Path, others: Mapping[str, Path] | None = None
+) -> Library:
+    """Everything the site can say, as rendered into ``sounds``, by ``language/name``; two voices, and
+    ``others`` by name. Whoever asks for the same as the last one is given the same."""
+    files = await asyncio.to_thread(sound_files, config, prompts, sounds)
+    return await asyncio.to_thread(_library, tuple((files | dict(others or {})).items()))
 
 
 def sound_files(config: Path, prompts: Path, sounds: Path) -> dict[str, Path]:
@@ -228,6 +233,6 @@ def sound_files(config: Path, prompts: Path, sounds: Path) -> dict[str, Path]:
     return voices.sound_files(site, prompts, render(site, prompts, sounds, Espeak()), sounds)
 
 
-def _library(config: Path, prompts: Path, sounds: Path) -> Library:
-    site = load(config)
-    return voices.library_of(site, prompts, render(site, prompts, sounds, Espeak()), sounds)
+@lru_cache(maxsize=1)
+def _library(files: tuple[tuple[str, Path], ...]) -> Library:
+    return voices.library_with(dict(files))
