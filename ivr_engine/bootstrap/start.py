@@ -48,3 +48,4 @@ def _spare_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 50)
+    gc.enable()

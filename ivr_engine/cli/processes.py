@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -39,6 +40,7 @@ def settings() -> Settings:
 
 def run() -> None:
     """Take calls, until SIGTERM or Ctrl-C. Callers on the line stay in Asterisk."""
+    gc.disable()  # a quarter of the start would be looking through what stays; `bootstrap` ends this
     from ivr_engine import bootstrap, observability
 
     here = settings()
