@@ -17,7 +17,7 @@ from types import TracebackType
 
 from dialplan.configure import DEBIAN_FOLDERS, LOOPBACK, Network, Settings, render
 from scripts.stack.errors import StackError
-from scripts.stack.fallback import fallback_sounds
+from scripts.stack.fallback import TEXTS, fallback_sounds
 from scripts.stack.ports import Ports
 from scripts.stack.root import asterisk_root
 from scripts.stack.system import as_root, environment, which
@@ -52,6 +52,7 @@ class Asterisk:
         ari_password: str | None = None,
         ami_password: str = "",
         fallback_limit_s: int = 600,
+        fallback_texts: Path = TEXTS,
         network: Network | None = None,
     ) -> Asterisk:
         """Start one with its files in ``folder``; returns when calls can be taken.
@@ -81,7 +82,7 @@ class Asterisk:
             sip_port=ports.sip,
             sounds_dir=sounds,
             folder=folder,
-            keeper=_start_keeper(root, folder, sounds),
+            keeper=_start_keeper(root, folder, sounds, fallback_sounds(fallback_texts)),
         )
         try:
             asterisk._answer()
@@ -234,14 +235,14 @@ def from_environment() -> Asterisk | None:
     return asterisk
 
 
-def _start_keeper(root: Path, folder: Path, sounds: Path) -> subprocess.Popen[bytes]:
+def _start_keeper(root: Path, folder: Path, sounds: Path, fallback: Path) -> subprocess.Popen[bytes]:
     if which("unshare") is None:
         raise StackError("unshare is missing; `apt-get install util-linux mount` brings it.")
     inside = ["unshare", "--mount", "--propagation", "unchanged", "--pid", "--uts", "--fork", "--kill-child"]
     script = ["python3", "-I", "-B", str(KEEPER), str(root), str(folder.resolve()), str(sounds.resolve())]
     # A process group of its own: Ctrl-C reaches whoever started this, who then ends things in order.
     return subprocess.Popen(
-        as_root(["env", f"PATH={environment()['PATH']}", *inside, *script, str(fallback_sounds())]),
+        as_root(["env", f"PATH={environment()['PATH']}", *inside, *script, str(fallback)]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -16,11 +16,11 @@ from scripts.stack.system import GENERATED, which
 
 PAUSE_S = "0.6"
 VOICES = {"en": "en-gb", "de": "de"}
+TEXTS = TEMPLATES / "fallback.ini"
 
 
-def fallback_sounds() -> Path:
-    """A folder with ``wait.alaw`` and ``goodbye.alaw``, made anew when ``fallback.ini`` changed."""
-    source = TEMPLATES / "fallback.ini"
+def fallback_sounds(source: Path = TEXTS) -> Path:
+    """A folder with ``wait.alaw`` and ``goodbye.alaw``, made anew when what ``source`` says changed."""
     folder = GENERATED / "fallback" / hashlib.sha256(source.read_bytes()).hexdigest()[:12]
     if folder.exists():
         return folder

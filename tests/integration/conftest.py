@@ -10,9 +10,24 @@ from pathlib import Path
 import pytest
 
 from scripts.stack import Asterisk, Ports, from_environment
+from tests.integration.short_fallback import SHORT_TEXTS
 
+ORDER = (
+    *("caller_scripts_live", "journey_live", "vanished_live", "sms_kill", "lines_live", "flows_live"),
+    *("postgresql_live", "fallback", "secure_lines_live", "crash_live", "operating_live", "scripts_live"),
+    *("leg_ari", "dialplan_live", "in_call_live", "ari_calls", "watchdog_live", "hang_up_live"),
+)
+"""Files whose tests take long begin, so that those who test side by side end together; and one of the four
+always plays what is mostly waited for, so that no ear is deaf for want of a processor. Others follow."""
+
+HERE = Path(__file__).parent
 LAST_CALL_S = 15.0
 """A caller who hung up as the last test ended is gone by then; SIPp may wait for an answer to its BYE."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    turns = {HERE / f"test_{name}.py": turn for turn, name in enumerate(ORDER)}
+    items.sort(key=lambda item: turns.get(item.path, len(turns) if HERE in item.path.parents else -1))
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +45,14 @@ def asterisk(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator
     if named is not None:
         yield named
         return
-    folder = tmp_path_factory.mktemp("asterisk")
-    with Asterisk.start(folder=folder, ports=Ports.free(), sounds_dir=sounds) as started:
+    folder, ports = tmp_path_factory.mktemp("asterisk"), Ports.free()
+    with Asterisk.start(folder=folder, ports=ports, sounds_dir=sounds, fallback_texts=SHORT_TEXTS) as started:
         yield started
 
 
 @pytest.fixture
 def own_asterisk(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator[Asterisk]:
-    """An Asterisk for one test alone, with a short fallback (6 s until the goodbye)."""
+    """An Asterisk for one test alone, with a fallback that ends soon (6 s until the goodbye)."""
     folder = tmp_path_factory.mktemp("own-asterisk")
     ports = Ports.free()
     with Asterisk.start(folder=folder, ports=ports, sounds_dir=sounds, fallback_limit_s=6) as started:

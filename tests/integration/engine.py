@@ -7,6 +7,7 @@ writes. Its engine can be killed, ended and started again; the site, the state a
 from __future__ import annotations
 
 import copy
+import fcntl
 import os
 import secrets
 import shutil
@@ -27,10 +28,10 @@ from typing import Any, Final
 import yaml
 
 from scripts.stack import Asterisk
+from tests.sipp.stage import sound_files
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 UP_S: Final = 60.0
-"""The first start renders every prompt."""
 STOP_S: Final = 15.0
 """A stopping engine is out in this time, with however many callers on the line."""
 
@@ -38,7 +39,7 @@ COMMAND_S: Final = 60.0
 
 Site = dict[str, Any]
 
-_STARTER: Final = ThreadPoolExecutor(1, "starter")
+STARTER: Final = ThreadPoolExecutor(1, "starter")
 """Processes are told to end when the thread that started them ends, so also when the tests are killed; this
 thread ends with the tests, others as soon as a test is over."""
 
@@ -91,10 +92,13 @@ class House:
 
     def start(self) -> None:
         """Simulator and engine; returns when calls can be taken."""
+        assert self.engine is None, "it runs already"
+        self._render()
         if self.simulator is None:
             self.simulator = self._spawn("simulator")
-            self._wait_for(self.simulator, f"http://127.0.0.1:{self.simulator_port}/health", "simulator")
-        self.start_engine()
+        self.engine = self._spawn("run")
+        self._wait_for(self.simulator, f"http://127.0.0.1:{self.simulator_port}/health", "simulator")
+        self._wait_for(self.engine, f"{self.url}/health", "run")
 
     def start_engine(self) -> None:
         """The engine alone; returns when ``/health`` says yes."""
@@ -186,8 +190,14 @@ class House:
             raise NotUp(f"not out within {STOP_S:g} s of {how.name}: {self.log()[-3000:]}") from None
         self.engine = None
 
+    def _render(self) -> None:
+        """One at a time: of those who test side by side each would make all prompts."""
+        with self.sounds.with_name(f"{self.sounds.name}.turn").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            sound_files(self.config, self.prompts, self.sounds)
+
     def _spawn(self, command: str) -> subprocess.Popen[bytes]:
-        return _STARTER.submit(self._start_process, command).result()
+        return STARTER.submit(self._start_process, command).result()
 
     def _start_process(self, command: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{command}.log").open("ab") as log:

@@ -29,7 +29,7 @@ from ivr_engine.sipp.ears import MUSIC
 from ivr_engine.sipp.process import Server, Sipp
 from ivr_engine.sipp.sounds import Library
 from scripts.stack import Asterisk
-from scripts.stack.fallback import fallback_sounds
+from tests.integration.short_fallback import short_fallback
 from tests.integration.sip import eventually
 from tests.sipp.scenarios import file
 
@@ -98,7 +98,7 @@ class Sip:
     def __init__(self, asterisk: Asterisk, folder: Path) -> None:
         self._server = Server(asterisk.sip_port)
         self._folder = folder
-        sounds = fallback_sounds()
+        sounds = short_fallback()
         self._library = Library.of_files({name: sounds / f"{name}.alaw" for name in ("wait", "goodbye")})
 
     def caller(self, scenario: str = "wait") -> AbstractAsyncContextManager[Sipp]:
@@ -158,6 +158,7 @@ async def test_a_call_is_claimed_and_hears_prompts_and_its_keys_count(
             return one.telephony.counts.events > before
 
         await eventually(heard)
+        assert await leg.play([WAIT]) == Finished()  # if it was not the key, that is here by now
         # Keys pressed before do not count; pressing nothing is a time-out.
         assert await leg.gather([], window_s=0.3) == Timeout()
         await leg.hang_up()

@@ -18,11 +18,11 @@ import yaml
 
 from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE
 from ivr_engine.sipp.process import Server
-from ivr_engine.sipp.sounds import Clip
 from scripts.stack import Asterisk
 from scripts.stack.fallback import fallback_sounds
 from tests.integration.asterisk_now import nothing_left
 from tests.integration.engine import STOP_S, House, example_site, short_prompts, with_queue
+from tests.integration.short_fallback import short_fallback
 from tests.sipp.api import Api, Item, api_of, until
 from tests.sipp.stage import Caller, Stage, both_hear_each_other, library_of
 
@@ -35,6 +35,8 @@ ANNOUNCED_WITHIN_S = 2.0
 MOST_SILENCE_S = 1.0
 
 CONSENT = "Press 1 for a text message, 2 for none. To withdraw, answer stop."
+THIRD_VOICE = "a third voice"
+"""To be heard where neither the caller's nor the agent's will do: it lasts eight seconds."""
 FAULTY = Path(__file__).with_name("faulty_engine.py")
 
 
@@ -64,9 +66,9 @@ async def staged(
     house: House, folder: Path, number: str, agents: Sequence[str] = ()
 ) -> AsyncGenerator[Stage]:
     """The house's stage at ``number``; afterwards no channel and no talk is left in Asterisk."""
-    library = await library_of(house.config, house.prompts, house.sounds)
-    for name in ("wait", "goodbye"):
-        library.add(Clip(f"fallback/{name}", (fallback_sounds() / f"{name}.alaw").read_bytes()))
+    others = {f"fallback/{name}": short_fallback() / f"{name}.alaw" for name in ("wait", "goodbye")}
+    others[THIRD_VOICE] = fallback_sounds() / "wait.alaw"
+    library = await library_of(house.config, house.prompts, house.sounds, others)
     async with api_of(house.url, house.token) as api:
         yield Stage(
             server=Server(house.asterisk.sip_port),
@@ -154,8 +156,8 @@ async def test_stopped_with_callers_waiting_ringing_and_talking(house: House, tm
             assert {n: _place(c) for n, c in after.items()} == {n: _place(c) for n, c in before.items()}
             assert (await stage.api.agent("stopping-1"))["state"] == "on_contact"
             talking.ear.hushes()
-            talking.ear.speaks(talking.stage.library.clips["fallback/wait"])
-            await phone.ear.hears("fallback/wait")
+            talking.ear.speaks(THIRD_VOICE)
+            await phone.ear.hears(THIRD_VOICE)
             for caller in waiting:
                 assert caller.ear.longest(SILENCE, NOTHING) < MOST_SILENCE_S, caller.ear.story()
                 caller.leaves()
@@ -212,8 +214,8 @@ async def test_killed_while_a_phone_rings_and_while_two_talk(house: House, tmp_p
             await caller.call_is(state="talking")
             await both_hear_each_other(caller, phone)
             await asyncio.to_thread(house.kill_engine)
-            caller.ear.speaks(caller.stage.library.clips["fallback/wait"])
-            await phone.ear.hears("fallback/wait")
+            caller.ear.speaks(THIRD_VOICE)
+            await phone.ear.hears(THIRD_VOICE)
             await asyncio.to_thread(house.start_engine)
             await caller.call_is(state="talking", agent="stopping-1")
             await phone.hangs_up()

@@ -18,6 +18,7 @@ from ivr_engine.sipp.sounds import Kind, Library
 from scripts.stack import Asterisk, Ports
 from scripts.stack.fallback import fallback_sounds
 from tests.integration.asterisk_now import nothing_left
+from tests.integration.short_fallback import short_fallback
 from tests.integration.sip import Sipp, caller, eventually, phone, phone_that_answers, refused
 
 AGENT = "agent-anna"
@@ -105,9 +106,9 @@ def sipp(asterisk: Asterisk, tmp_path: Path) -> Sipp:
 
 
 @asynccontextmanager
-async def fallback_ear() -> AsyncGenerator[Ear]:
-    """An ear that knows the sentences of the fallback: ``wait`` and ``goodbye``."""
-    folder = fallback_sounds()
+async def fallback_ear(folder: Path | None = None) -> AsyncGenerator[Ear]:
+    """An ear that knows the sentences of the fallback, ``wait`` and ``goodbye``, from ``folder``."""
+    folder = folder or short_fallback()
     names = ("wait", "goodbye")
     one = await Ear.open(Library.of_files({name: folder / f"{name}.alaw" for name in names}))
     try:
@@ -138,10 +139,14 @@ async def test_without_an_engine_the_caller_hears_the_sentence_then_music(
 
 
 async def test_after_the_limit_the_caller_hears_goodbye_and_is_hung_up(
-    own_asterisk: Asterisk, tmp_path: Path, ear: Ear
+    own_asterisk: Asterisk, tmp_path: Path
 ) -> None:
+    """In all the words of both sentences."""
     sipp = Sipp(own_asterisk.sip_port, tmp_path)
-    async with sipp.plays(caller(60), caller="+4915112345678", number="700", ear=ear.port) as call:
+    async with (
+        fallback_ear(fallback_sounds()) as ear,
+        sipp.plays(caller(60), caller="+4915112345678", number="700", ear=ear.port) as call,
+    ):
         await ear.hears("goodbye", whole=True, within=40)
         await call.ended()
     assert ear.heard(0.3) == ["wait", MUSIC, "goodbye"]

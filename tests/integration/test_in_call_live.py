@@ -13,12 +13,11 @@ from ivr_engine.rehearsal.voices import AGENT_VOICE, CALLER_VOICE
 from ivr_engine.sipp.ears import MUSIC, Ear
 from scripts.stack import Asterisk
 from tests.integration.engine import House, example_site, short_prompts, with_queue
-from tests.integration.test_crash_live import staged
+from tests.integration.test_crash_live import THIRD_VOICE, staged
 from tests.sipp.api import until
 from tests.sipp.stage import AgentPhone, Caller, Stage
 
 NOTICE = "This call is recorded."
-THIRD_VOICE = "fallback/wait"
 CUSTOMER = "lines-1"
 """The account whose endpoint stands in for a trunk, and its phone for the customer's."""
 

@@ -14,11 +14,10 @@ import pytest
 
 from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE
 from ivr_engine.sipp.process import Server as SipServer
-from ivr_engine.sipp.sounds import Clip
 from scripts.stack import Asterisk
-from scripts.stack.fallback import fallback_sounds
 from tests.integration.asterisk_now import nothing_left
-from tests.integration.engine import House, example_site, with_queue
+from tests.integration.engine import STARTER, House, example_site, with_queue
+from tests.integration.short_fallback import short_fallback
 from tests.postgresql import Server
 from tests.sipp.api import Item, api_of, until
 from tests.sipp.stage import Caller, Stage, both_hear_each_other, library_of
@@ -44,8 +43,8 @@ def house(
 
 @asynccontextmanager
 async def staged(house: House, folder: Path) -> AsyncGenerator[Stage]:
-    library = await library_of(house.config, house.prompts, house.sounds)
-    library.add(Clip("fallback/wait", (fallback_sounds() / "wait.alaw").read_bytes()))
+    others = {"fallback/wait": short_fallback() / "wait.alaw"}
+    library = await library_of(house.config, house.prompts, house.sounds, others)
     async with api_of(house.url, house.token) as api:
         server = SipServer(house.asterisk.sip_port)
         yield Stage(server=server, api=api, library=library, folder=folder, number=NUMBER, agents=[AGENT])
@@ -135,7 +134,8 @@ async def _without_database(house: House, postgresql: Server, stage: Stage, wait
     async with stage.caller("led") as late:
         await late.ear.hears("fallback/wait", within=10)
         await asyncio.sleep(AWAY_S)  # the outage itself
-        postgresql.start()  # not in a thread: it ends with the one that started it
+        # It ends with the thread that started it; in this one nothing would be heard meanwhile.
+        await asyncio.wrap_future(STARTER.submit(postgresql.start))
         await late.hears("consent", within=30)
         await late.hangs_up()
     assert "en/sms_sent" not in waiting.ear.heard(), waiting.ear.story()

@@ -17,7 +17,6 @@ import pytest
 
 from ivr_engine.sipp import process as sipp
 from ivr_engine.sipp.ears import MUSIC
-from ivr_engine.sipp.sounds import Clip
 from scripts.stack import Asterisk, Ports
 from scripts.stack.fallback import fallback_sounds
 from tests.integration import telephone_company as company
@@ -109,8 +108,8 @@ def _site() -> dict[str, Any]:
 @asynccontextmanager
 async def staged(lines: Lines, folder: Path, number: str) -> AsyncGenerator[Stage]:
     house = lines.house
-    library = await library_of(house.config, house.prompts, house.sounds)
-    library.add(Clip("fallback/goodbye", (fallback_sounds() / "goodbye.alaw").read_bytes()))
+    others = {"fallback/goodbye": fallback_sounds() / "goodbye.alaw"}
+    library = await library_of(house.config, house.prompts, house.sounds, others)
     async with api_of(house.url, house.token) as api:
         server = sipp.Server(lines.company.asterisk.sip_port)
         yield Stage(server=server, api=api, library=library, folder=folder, number=number, agents=())
