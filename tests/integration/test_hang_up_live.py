@@ -1,4 +1,5 @@
-"""A call ended at the staff's word, on a real Asterisk: both phones are hung up on, the agent is free."""
+"""A call ended at the staff's word, on a real Asterisk: both phones are hung up on, the agent is free. And
+how often phones in a call are asked whether they are still there."""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ from tests.sipp.api import Api, Item, api_of, until
 from tests.sipp.stage import Caller, Stage, library_of
 
 
-@pytest.fixture
-def house(asterisk: Asterisk, tmp_path: Path) -> Iterator[House]:
+@pytest.fixture(scope="module")
+def house(asterisk: Asterisk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     site = example_site()
     with_queue(site, "ended", "7320", agents=1)
-    with House(asterisk, tmp_path / "house", site) as house:
+    with House(asterisk, tmp_path_factory.mktemp("ended") / "house", site) as house:
         yield house
 
 
@@ -49,6 +50,22 @@ async def test_the_staff_ends_calls_that_wait_and_talk(house: House, tmp_path: P
             await until(agent, lambda a: a["state"] == "available", what="the agent is free")
         await talking.call_is(state="ended", end_reason="ended_by_staff", agent="ended-1")
     await nothing_left(house.asterisk)
+
+
+async def test_trunks_and_phones_are_asked_every_five_minutes(house: House) -> None:
+    """What ``test_vanished_live`` makes shorter."""
+    for endpoint in ("ivr-trunk", "ended-1"):
+
+        async def told(name: str = endpoint) -> dict[str, str]:
+            said = await asyncio.to_thread(house.asterisk.cli, f"pjsip show endpoint {name}")
+            pairs = (line.partition(":") for line in said.splitlines())
+            return {key.strip(): value.strip() for key, _, value in pairs}
+
+        await until(
+            told,
+            lambda it: (it.get("timers"), it.get("timers_sess_expires")) == ("always", "600"),
+            what=f"session timers of {endpoint}",
+        )
 
 
 async def _command(house: House, *words: str) -> str:

@@ -87,8 +87,12 @@ class AriWorld:
         self._engine = await self._life.enter_async_context(engine(self._asterisk, self._name))
 
     async def stop(self) -> None:
-        for channel in (await self.telephony.snapshot()).mine:
+        left = await self.telephony.snapshot()
+        for channel in left.mine:
             await self.telephony.end_leg(channel)
+        for bridge in left.bridges:
+            if "-music-" not in bridge:
+                await self.telephony.end_bridge(bridge)
         await self._life.aclose()
 
     async def restart(self) -> Snapshot:

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
-from ivr_engine.acd.phones import LOOK_EVERY_S
 from scripts.stack import Asterisk, Ports
 from tests.integration.asterisk_now import nothing_left
 from tests.integration.engine import House, example_site, with_queue
 from tests.integration.sip import REGISTERED_S, Sipp, caller, phone, phone_that_answers
+from tests.integration.watchful_engine import LOOK_EVERY_S
 from tests.sipp.api import Api, Item, api_of, until
 
+PROGRAM = Path(__file__).with_name("watchful_engine.py")
 DIALLED = "795"
 FIRST, SECOND = "+4915112345601", "+4915112345602"
 QUIET: dict[str, object] = {
@@ -35,7 +36,7 @@ async def test_a_shift(asterisk: Asterisk, tmp_path: Path) -> None:
     site["numbers"][DIALLED] = {"queue": "express"}
     site["access_points"] = {"trunks": ["ivr-trunk"], "points": {"desk": {"queue": "skilled"}}}
     async with AsyncExitStack() as stack:
-        house = stack.enter_context(House(asterisk, tmp_path / "house", site))
+        house = stack.enter_context(House(asterisk, tmp_path / "house", site, program=(str(PROGRAM),)))
         sink = stack.enter_context(closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)))
         sink.bind(("127.0.0.1", 0))
         ear = sink.getsockname()[1]
@@ -79,7 +80,7 @@ async def test_a_shift(asterisk: Asterisk, tmp_path: Path) -> None:
         # The phone says goodbye to Asterisk, and its agent is out.
         gone = phone().replace(f"Expires: {REGISTERED_S}", "Expires: 0")
         await _plays(sipp, gone, here, registering)
-        assert (await _agent_is(api, able, "offline", within=3.5 * LOOK_EVERY_S))["reason"] == "phone_gone"
+        assert (await _agent_is(api, able, "offline", within=35))["reason"] == "phone_gone"
         assert (await api.get(f"agents/{new}"))["state"] == "available", "a phone never seen is not missed"
     await nothing_left(asterisk)
 

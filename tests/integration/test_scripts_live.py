@@ -195,7 +195,7 @@ class Script:
 
 
 @asynccontextmanager
-async def scripts_run(state: Path) -> AsyncGenerator[Script]:
+async def scripts_run(state: Path, **variables: str) -> AsyncGenerator[Script]:
     ports = Ports.free()
     env = {name: value for name, value in os.environ.items() if not name.startswith("IVR_")} | {
         "IVR_STATE": str(state),
@@ -204,6 +204,7 @@ async def scripts_run(state: Path) -> AsyncGenerator[Script]:
         "IVR_RTP_PORTS": f"{ports.rtp_start}-{ports.rtp_end}",
         "IVR_HTTP_PORT": str(Ports.free().http),
         "IVR_SIMULATOR_PORT": str(Ports.free().http),
+        **variables,
     }
     process = await asyncio.create_subprocess_exec(
         PROJECT / "scripts" / "run",
@@ -238,10 +239,9 @@ async def test_run_takes_calls_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None
     await eventually(lambda: none_left(str(tmp_path)))
 
 
-async def test_an_engine_that_was_replaced_takes_nothing_down_with_it(tmp_path: Path) -> None:
+async def test_an_engine_that_was_replaced_takes_nothing_down_with_it(tmp_path: Path, sounds: Path) -> None:
     """Somebody starts a second engine with the same name: it gets the callers, and they notice nothing."""
-    async with scripts_run(tmp_path / "state") as script:
-        sounds = script.state / "sounds"
+    async with scripts_run(tmp_path / "state", IVR_SOUNDS=str(sounds)) as script:
         library = await library_of(PROJECT / "config", PROJECT / "prompts", sounds)
         other = f"http://127.0.0.1:{Ports.free().http}"
         async with api_of(script.url, script.token) as api, api_of(other, script.token) as other_api:
@@ -280,7 +280,6 @@ async def second_engine(script: Script, url: str) -> asyncio.subprocess.Process:
     env = script.env | {
         "IVR_HTTP_PORT": url.rpartition(":")[2],
         "IVR_ARI_URL": f"http://127.0.0.1:{script.env['IVR_ARI_PORT']}/ari",
-        "IVR_SOUNDS": str(script.state / "sounds"),
         "IVR_SIMULATOR_URL": f"http://127.0.0.1:{script.env['IVR_SIMULATOR_PORT']}",
     }
     return await asyncio.create_subprocess_exec(

@@ -109,22 +109,3 @@ async def _is_free(api: Api, agent: str) -> None:
 async def _was_asked(sipp: Sipp) -> None:
     await sipp.logs("asked", within=NOTICED_S)
     assert sipp.process.returncode is None, sipp.errors()
-
-
-async def test_what_asterisk_was_told(asterisk: Asterisk, tmp_path: Path) -> None:
-    """As it is outside this file: asked every five minutes, trunks and phones alike."""
-    site = example_site()
-    names = with_queue(site, "configured", "7310", agents=1)
-    with House(asterisk, tmp_path / "house", site) as house:
-        for endpoint in ("ivr-trunk", *names):
-
-            async def told(name: str = endpoint) -> dict[str, str]:
-                said = await asyncio.to_thread(house.asterisk.cli, f"pjsip show endpoint {name}")
-                pairs = (line.partition(":") for line in said.splitlines())
-                return {key.strip(): value.strip() for key, _, value in pairs}
-
-            await until(
-                told,
-                lambda it: (it.get("timers"), it.get("timers_sess_expires")) == ("always", "600"),
-                what=f"session timers of {endpoint}",
-            )
