@@ -145,6 +145,8 @@ def phone() -> str:
         _register(1, "", 'retrans="500"'),
         _recv('response="401"', 'auth="true"'),
         _register(2, "[authentication username=[caller] password=[password]]", 'retrans="500"'),
+        '<label id="once-more"/>\n',
+        _recv('response="401"', 'optional="true" next="once-more"'),
         _recv('response="200"'),
     )
 

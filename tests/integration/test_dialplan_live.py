@@ -125,8 +125,13 @@ async def test_every_answer_leads_into_the_queue(places: tuple[Pbx, House], tmp_
         on.own.asterisk.cli("queue remove member Local/s@agents from support")
         await on.stage.api.answer_from_handset(allows.number, "With a crack")
         [ticket] = await on.stage.api.tickets(allows.number)
-        said = (await on.stage.api.get(f"tickets/{ticket['id']}"))["comments"]
-        assert {"It is the red one", "With a crack"} <= {comment["text"] for comment in said}
+
+        async def said() -> set[str]:
+            comments = (await on.stage.api.get(f"tickets/{ticket['id']}"))["comments"]
+            return {comment["text"] for comment in comments}
+
+        both = {"It is the red one", "With a crack"}
+        await until(said, lambda texts: both <= texts, what="both texts are on the ticket")
         for caller in (allows, refuses, silent):
             caller.leaves()
         for caller in (allows, refuses, silent):
