@@ -48,10 +48,14 @@ class Arrangement:
     async def part(self, call: Call) -> bool:
         """Whoever is no longer in the call is hung up on, what is no longer recorded is over. What a crash
         left behind is cleared away as strays are."""
+        await self.leave_out(call)
+        return await self._record(call)
+
+    async def leave_out(self, call: Call) -> None:
+        """Hang up on whoever is no longer in the call."""
         now = set(call.legs)
         await party.clear_away(self._house, *sorted(self._parties - now))
         self._parties = now
-        return await self._record(call)
 
     async def _call_out(self, call: Call) -> None:
         """Ring whoever is to be rung; that one cannot be is found out by waiting for the answer."""

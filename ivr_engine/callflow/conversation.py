@@ -21,7 +21,7 @@ from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import CallHandedOver, ConsultAnswered, ConsultEnded, ListeningEnded
 from ivr_engine.domain.records import replace
 from ivr_engine.domain.talk import Stage, Talk
-from ivr_engine.errors import Gone
+from ivr_engine.errors import CallEnded, ExternalError, Gone
 from ivr_engine.ports import DialResult, Leg, Tx
 
 log = structlog.get_logger()
@@ -32,6 +32,17 @@ T = TypeVar("T")
 async def talk(house: House, leg: Leg, call: Call, *, taken_over: bool) -> Call | EndReason:
     """Until the agent hangs up; or the call as it is handed on, to whoever has it next."""
     arrangement = Arrangement(house, leg, None if taken_over else replace(call, talk=Talk()))
+    try:
+        over = await _until_over(house, leg, call, arrangement)
+    except CallEnded:
+        await _part_at_the_end(house, call.id, arrangement)
+        raise
+    if isinstance(over, EndReason):
+        await _part_at_the_end(house, call.id, arrangement)
+    return over
+
+
+async def _until_over(house: House, leg: Leg, call: Call, arrangement: Arrangement) -> Call | EndReason:
     with house.bells.of(call.id) as bell:
         while True:
             bell.clear()
@@ -46,6 +57,15 @@ async def talk(house: House, leg: Leg, call: Call, *, taken_over: bool) -> Call 
             ended = await leg.until(_next(house, leg, call, bell))
             if ended is not None:
                 return ended
+
+
+async def _part_at_the_end(house: House, call_id: str, arrangement: Arrangement) -> None:
+    """From who was taken out of the call just before: its end knows only those who are in it. What fails is
+    cleared away as strays are."""
+    try:
+        await arrangement.leave_out(await house.store.run(partial(_row, call_id)))
+    except ExternalError as error:
+        log.warning("conversation.not_parted", call=call_id, why=str(error))
 
 
 def _row(call_id: str, tx: Tx) -> Call:

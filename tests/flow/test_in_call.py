@@ -470,6 +470,21 @@ async def test_listening_ends_with_the_talk_and_with_the_listener() -> None:
         assert await stand.state("cleo") is AgentState.AVAILABLE
 
 
+@pytest.mark.parametrize("who", ["caller", "agent"])
+@virtual
+async def test_who_listened_is_hung_up_on_though_the_talk_ends_that_moment(who: str) -> None:
+    async with talking() as stand:
+        await stand.now(stand.do.listen, "cleo", Listening.LISTEN)
+        await asyncio.sleep(1)
+        await stand.do.stop_listening((await stand.row()).id)
+        if who == "caller":
+            stand.caller.hang_up()
+        else:
+            stand.anna.calls[0].end()
+        await stand.over()
+        assert stand.cleo.call is None
+
+
 # ── a crash at every step ────────────────────────────────────────────────────────────────────────
 
 
