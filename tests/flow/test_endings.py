@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from itertools import product
+from typing import Final
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,7 +14,7 @@ from ivr_engine.domain.agents import AgentState
 from ivr_engine.domain.calls import Chapter, EndReason
 from ivr_engine.domain.consent import WaitTimeSmsStatus
 from ivr_engine.domain.events import CallAdopted, CallFellBack, CallFinished
-from ivr_engine.errors import Refused, Rejected, Unreachable
+from ivr_engine.errors import Gone, NotInStasis, NotUp, Refused, Rejected, Unreachable
 from ivr_engine.sim import clock
 from ivr_engine.sim.people import AgentPhone, Caller, answers, declines, does_not_answer
 from tests.flow.centre import INTERVAL_S, POSITION_S, Centre, Engine, contact_centre, virtual
@@ -384,18 +386,31 @@ async def test_a_bug_while_talking_frees_the_agent() -> None:
 # ── something outside fails ──────────────────────────────────────────────────────────────────────
 
 
+ANSWERS: Final = {
+    "400 or 500": Rejected("it is wrong as it stands"),
+    "404": Gone("it no longer exists"),
+    "409 or 422": NotInStasis("the id is taken"),
+    "412": NotUp("the channel is not answered"),
+    "nothing": Unreachable("no answer"),
+}
+ON_THE_CALLER: Final = ("answer", "park", "play", "stop")
+BESIDE_THE_CALLER: Final = ("dial", "connect", "adopt", "end_leg")
+
+
 @pytest.mark.parametrize(
-    "verb",
-    ["answer", "park", "play", "stop", "dial", "connect", "adopt", "end_leg"],
+    ("verb", "answer"),
+    [
+        *product(ON_THE_CALLER, [each for each in ANSWERS if each != "404"]),
+        *product(BESIDE_THE_CALLER, ANSWERS),
+    ],
 )
-@pytest.mark.parametrize("error", [Unreachable("no answer"), Rejected("500")], ids=["timeout", "500"])
 @virtual
-async def test_a_request_that_fails_once_ends_no_call(verb: str, error: Exception) -> None:
+async def test_a_request_that_fails_once_ends_no_call(verb: str, answer: str) -> None:
     async with contact_centre() as centre:
         engine = centre.engine()
         phones = [centre.phone(name, answers(1.0)) for name in ("anna", "ben")]
+        faults = engine.telephony.faults[verb] = [ANSWERS[answer]]
         caller = await centre.call()
-        engine.telephony.faults[verb] = [error]  # type: ignore[list-item]
         await caller.hears_prompt("consent", within_s=60)
         for phone in phones:
             await engine.desk.sign_in(phone.name)
@@ -403,6 +418,22 @@ async def test_a_request_that_fails_once_ends_no_call(verb: str, error: Exceptio
         assert "fallback" not in caller.ears.sounds
         caller.hang_up()
         await asyncio.sleep(30)
+        await centre.nothing_left()
+        assert not faults, "asked and refused"
+
+
+@pytest.mark.parametrize("verb", ON_THE_CALLER)
+@virtual
+async def test_a_request_about_the_caller_that_meets_nobody_ends_the_call(verb: str) -> None:
+    async with contact_centre() as centre:
+        engine = centre.engine()
+        engine.telephony.faults[verb] = [ANSWERS["404"]]
+        caller = await centre.call()
+
+        async def over() -> bool:
+            return [call.end_reason for call in await centre.rows(caller)] == [EndReason.CALLER_HUNG_UP]
+
+        await centre.until(over, "the end")
         await centre.nothing_left()
 
 
