@@ -35,12 +35,17 @@ def _pytest(folder: str, *side_by_side: str) -> tuple[str | Path, ...]:
     return (BIN / "python", "-m", "pytest", "-rs", *side_by_side, f"tests/{folder}")
 
 
-EVERY_CORE = ("-n", "auto")
+EVERY_CORE = ("-n", str(len(os.sched_getaffinity(0)) + 1), "--dist", "worksteal")
+"""And one more: some tests wait for something real. Who has nothing left takes over from another."""
 FOUR_ASTERISKS = (
     () if os.environ.get("IVR_ARI_URL") else ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 )
 """Real calls mostly wait. The tests of a file share what they set up; ``tests/integration/conftest.py`` says
 which files begin. One Asterisk named by URL is only one."""
+
+
+COMPILED_ONCE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Also where Python is told to write nothing: each of hundreds of processes would compile all of it anew."""
 
 
 PARTS = {
@@ -124,7 +129,7 @@ def _run(name: str, part: Part, options: Sequence[str]) -> tuple[bool, float]:
     passed = True
     for command in part.commands:
         full = [*map(str, command), *(options if "pytest" in command else ())]
-        code = subprocess.run(full, cwd=PROJECT, env=environment(), check=False).returncode
+        code = subprocess.run(full, cwd=PROJECT, env=environment() | COMPILED_ONCE, check=False).returncode
         # 5: pytest found no test there, as when -k leaves none.
         passed &= code == 0 or (code == 5 and "pytest" in command)
     return passed, time.monotonic() - began
