@@ -312,7 +312,9 @@ class AriTelephony:
             async with asyncio.timeout(self._settings.times.deadline_s):
                 await self._rooms.overhear(self._own(leg), self._own(by), snoop, bridge_id, whisper=whisper)
         except TimeoutError as error:
-            raise Unreachable(f"the snoop on channel {leg.id} never entered the application") from error
+            raise Unreachable(
+                f"the snoop on channel {leg.id} never entered the application; is Asterisk overloaded?"
+            ) from error
         finally:
             snoop.expected = False
 

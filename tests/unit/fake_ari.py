@@ -223,7 +223,7 @@ class FakeAri:
                 return 204, None, [echo] if self.echoes else []
             case "POST", ["bridges", one]:
                 self.bridges.setdefault(one, [])
-                return 200, self._bridge(one), []
+                return 200, self.bridge(one), []
             case "DELETE", ["playbacks", playback]:
                 return 204, None, [finished(playback)]
             case _:
@@ -233,7 +233,7 @@ class FakeAri:
         if what == "channels":
             return list(self.channels.values())
         if what == "bridges":
-            return [self._bridge(one) for one in self.bridges]
+            return [self.bridge(one) for one in self.bridges]
         return {
             "name": APP,
             "channel_ids": list(self.channels),
@@ -244,7 +244,8 @@ class FakeAri:
             "events_disallowed": [],
         }
 
-    def _bridge(self, one: str) -> dict[str, Any]:
+    def bridge(self, one: str) -> dict[str, Any]:
+        """As Asterisk describes it."""
         return {
             "id": one,
             "technology": "holding_bridge",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from zlib import crc32
 
 import pytest
@@ -12,8 +12,8 @@ from ivr_engine.asterisk.leg import AriLeg
 from ivr_engine.asterisk.rooms import ROOMS
 from ivr_engine.errors import CallEnded, Gone, NotInStasis, NotUp, Rejected, Unreachable
 from ivr_engine.ports import Digit, Failed, Finished, PhoneAccount
-from tests.unit.ari_rig import HELLO, Rig, rig
-from tests.unit.fake_ari import NEVER, event
+from tests.unit.ari_rig import HELLO, Rig, rig, until
+from tests.unit.fake_ari import NEVER, channel, event, fake_ari
 
 STATUSES = (400, 404, 409, 412, 422, 500, NEVER)
 PLAIN = {
@@ -47,9 +47,26 @@ async def adopt(one: Rig, leg: AriLeg) -> None:
     await one.telephony.adopt("c2")
 
 
+async def overhear(one: Rig, leg: AriLeg) -> None:
+    by = await one.call("c2")
+    await one.telephony.overhear(leg, by, bridge_id="talk", snoop_id="s1")
+
+
+async def stray(one: Rig, leg: AriLeg) -> None:
+    one.fake.channels["c9"] = channel("c9")
+    one.fake.variables["c9", "IVR_NUMBER"] = "700"
+    await one.telephony.stray("c9")
+
+
+async def unpark(one: Rig, leg: AriLeg) -> None:
+    await one.telephony.park(leg, "default")
+    await one.telephony.unpark(leg)
+    assert leg.bridge is None
+
+
 ROOM = f"ivr-unit-music-default-{crc32(b'c1') % ROOMS}"
 
-VERBS: dict[str, tuple[Verb, tuple[str, str], dict[int, type[Exception] | None]]] = {
+VERBS: dict[str, tuple[Verb, tuple[str, str], Mapping[int, type[Exception] | None]]] = {
     "answer": (lambda one, leg: leg.answer(), ("POST", "c1/answer"), {**ON_CHANNEL}),
     "hang up": (lambda one, leg: leg.hang_up(), ("DELETE", "channels/c1"), {**PLAIN, 404: None}),
     "fallback": (lambda one, leg: leg.give_to_fallback(), ("POST", "c1/continue"), {**ON_CHANNEL}),
@@ -92,7 +109,73 @@ VERBS: dict[str, tuple[Verb, tuple[str, str], dict[int, type[Exception] | None]]
         ("DELETE", "endpoint/anna"),
         {**PLAIN, 404: None},
     ),
+    "mute": (lambda one, leg: leg.mute(True), ("POST", "c1/mute"), {**ON_CHANNEL}),
+    "unmute": (lambda one, leg: leg.mute(False), ("DELETE", "c1/mute"), {**ON_CHANNEL}),
+    "look": (lambda one, leg: leg.check(), ("GET", "channels/c1"), {**ON_CHANNEL}),
+    "let go": (
+        lambda one, leg: leg.release(),
+        ("POST", "c1/continue"),
+        {**PLAIN, 404: None, 409: None, 422: None},
+    ),
+    "unpark": (
+        unpark,
+        ("POST", f"{ROOM}/removeChannel"),
+        {**PLAIN, 400: None, 404: None, 409: None, 422: None, 500: None},
+    ),
+    "connect, bridge": (
+        lambda one, leg: one.telephony.connect("talk", [leg]),
+        ("POST", "bridges/talk"),
+        {**PLAIN, 409: None, 422: None},
+    ),
+    # Refused, it may be there from before: then it is in the application, or nothing comes any more.
+    "overhear": (
+        overhear,
+        ("POST", "c1/snoop/s1"),
+        dict.fromkeys(PLAIN, Unreachable) | {404: Gone, 412: NotUp},
+    ),
+    # 409: one of that name is there; here it is not, on looking.
+    "record": (
+        lambda one, leg: leg.record("tape", longest_s=1, silence_s=1),
+        ("POST", "c1/record"),
+        {**PLAIN, 404: CallEnded, 409: Gone, 422: Gone},
+    ),
+    "record a talk": (
+        lambda one, leg: one.telephony.record("talk", "tape", longest_s=1),
+        ("POST", "talk/record"),
+        {**PLAIN, 409: None, 422: None},
+    ),
+    "end a recording": (
+        lambda one, leg: one.telephony.end_recording("tape"),
+        ("POST", "tape/stop"),
+        {**PLAIN, 404: None, 409: None, 422: None},
+    ),
+    "fetch a recording, look": (
+        lambda one, leg: one.telephony.recordings.fetch("tape"),
+        ("GET", "live/tape"),
+        {**PLAIN},
+    ),
+    "fetch a recording": (
+        lambda one, leg: one.telephony.recordings.fetch("tape"),
+        ("GET", "tape/file"),
+        {**PLAIN},
+    ),
+    "delete a recording": (
+        lambda one, leg: one.telephony.recordings.delete("tape"),
+        ("DELETE", "stored/tape"),
+        {**PLAIN, 404: None},
+    ),
+    "header": (
+        lambda one, leg: one.telephony.header(leg, "X-Point"),
+        ("GET", "c1/variable"),
+        {**PLAIN, 400: None, 404: None, 409: None, 422: None, 500: None},
+    ),
+    "stray": (stray, ("GET", "c9/variable"), {**PLAIN, 404: None, 409: None, 422: None}),
+    "phones": (lambda one, leg: one.telephony.phones(), ("GET", "endpoints/PJSIP"), {**PLAIN}),
+    "stock": (lambda one, leg: one.telephony.snapshot(), ("GET", "applications/*"), {**PLAIN}),
+    "stock, channels": (lambda one, leg: one.telephony.snapshot(), ("GET", "channels"), {**PLAIN}),
+    "stock, bridges": (lambda one, leg: one.telephony.snapshot(), ("GET", "bridges"), {**PLAIN}),
 }
+"""What prompts are played, stopped and claimed with is below."""
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -152,6 +235,52 @@ async def test_a_claim_that_fails_leaves_the_call_to_others(status: int) -> None
         leg = await one.call("c1")
         assert leg.id == "c1"
         assert one.arrivals.empty()
+
+
+ON_CONNECTING = [
+    ("PUT", "*/eventFilter"),
+    ("GET", "applications/*"),
+    ("GET", "channels"),
+    ("GET", "bridges"),
+    ("POST", "asterisk/variable"),
+    ("POST", "events/user/ivr-echo"),
+]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("request_", ON_CONNECTING, ids=" ".join)
+async def test_a_connection_that_cannot_be_made_use_of_is_made_again(
+    request_: tuple[str, str], status: int
+) -> None:
+    async with fake_ari() as fake:
+        fake.answers[request_] = status
+        async with rig(fake, wait=False) as one:
+            await until(lambda: fake.opened >= 2)
+            fake.answers.clear()
+            await one.asked("POST", "events/user/ivr-echo", len(fake.requests("POST", "events/user/*")) + 1)
+            assert (await one.call()).id == "c1"
+
+
+@pytest.mark.parametrize("status", [each for each in STATUSES if each != NEVER])
+async def test_an_account_that_is_refused_keeps_no_other_from_being_pushed(status: int) -> None:
+    async with rig() as one:
+        await one.telephony.put_account(PhoneAccount("anna", "secret"))
+        await one.telephony.put_account(PhoneAccount("ben", "secret"))
+        one.fake.answers["PUT", "auth/anna"] = status
+        await one.fake.close_sockets()
+        await one.asked("PUT", "endpoint/ben", times=2)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_music_that_does_not_begin_again_costs_no_call(status: int) -> None:
+    async with rig() as one:
+        leg = await one.call()
+        await one.telephony.park(leg, "default")
+        one.fake.answers["POST", f"{ROOM}/moh"] = status
+        bridge = {**one.fake.bridge(ROOM), "channels": ["c1"]}
+        await one.fake.emit(event("ChannelEnteredBridge", bridge=bridge))
+        await one.asked("POST", f"{ROOM}/moh", times=2)
+        assert await leg.play([HELLO]) == Finished()
 
 
 @pytest.mark.parametrize("status", STATUSES)
