@@ -156,17 +156,21 @@ class Watchdog:
         self._vigil = Vigil(limit_s)
 
     async def look(self, now: float) -> None:
-        """One look at everything. ``now``: seconds, monotonic. Raises ``ExternalError``."""
+        """One look at everything. ``now``: seconds, monotonic. Raises ``ExternalError``: what could not be
+        seen, or the first thing that could not be done, after everything else was."""
         engines = {
             name: channels
             for name, channels in (await self._switch.applications()).items()
             if name.startswith(ENGINES)
         }
         self._vigil.keep_only(engines)
+        failed: list[ExternalError] = []
         for name, channels in engines.items():
             alive = self._vigil.lives(name, await self._switch.sign_of(name), now)
             if channels and not alive:
-                await self._look_after(name, channels)
+                failed += await self._look_after(name, channels)
+        if failed:
+            raise failed[0]
 
     async def look_for_ever(self, interval_s: float) -> NoReturn:
         """Every ``interval_s`` seconds, also when Asterisk did not answer the last time."""
@@ -179,16 +183,25 @@ class Watchdog:
                 sight.met(error)
             await asyncio.sleep(interval_s)
 
-    async def _look_after(self, application: str, mine: Collection[str]) -> None:
+    async def _look_after(self, application: str, mine: Collection[str]) -> list[ExternalError]:
+        """What failed: one channel that cannot be moved must not keep the others where they are."""
         channels, bridges = await self._switch.state()
+        failed: list[ExternalError] = []
         for channel, fate in fates(mine, channels, bridges):
             log.warning("engine.gone", application=application, channel=channel.id, fate=str(fate))
-            # It may have hung up, or gone to another engine, since we looked.
-            with suppress(Gone, NotInStasis):
-                if fate is Fate.HUNG_UP:
-                    await self._switch.hang_up(channel.id)
-                else:
-                    await self._switch.to_fallback(channel.id)
+            try:
+                await self._act(channel.id, fate)
+            except ExternalError as error:
+                failed.append(error)
+        return failed
+
+    async def _act(self, channel_id: str, fate: Fate) -> None:
+        # It may have hung up, or gone to another engine, since we looked.
+        with suppress(Gone, NotInStasis):
+            if fate is Fate.HUNG_UP:
+                await self._switch.hang_up(channel_id)
+            else:
+                await self._switch.to_fallback(channel_id)
 
 
 async def watch(

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from ivr_engine.asterisk import ari_models as m
 from ivr_engine.asterisk.watchdog import Vigil, Watchdog
-from ivr_engine.errors import Gone, NotInStasis, Unreachable
+from ivr_engine.errors import Gone, NotInStasis, NotUp, Rejected, Unreachable
 
 LIMIT = 30.0
 
@@ -154,6 +154,19 @@ async def test_a_caller_who_is_gone_does_not_keep_the_next_from_being_sent(error
     switch = FakeSwitch({"ivr-1": ["a", "b"]}, refuses={"a": error})
     await looks(switch, 0, 31)
     assert switch.done == ["fallback b"]
+
+
+@pytest.mark.parametrize("error", [NotUp("not answered"), Rejected("400"), Unreachable("no answer")])
+async def test_what_asterisk_refuses_is_tried_again_and_keeps_nobody_else_waiting(error: Exception) -> None:
+    switch = FakeSwitch({"ivr-1": ["a", "b"], "ivr-2": ["c"]}, refuses={"a": error})
+    watchdog = Watchdog(switch, LIMIT)
+    await watchdog.look(0)
+    with pytest.raises(type(error)):
+        await watchdog.look(31)
+    assert switch.done == ["fallback b", "fallback c"]
+    switch.refuses.clear()
+    await watchdog.look(33)
+    assert switch.done[2:] == ["fallback a"]
 
 
 async def test_an_asterisk_that_does_not_answer_is_told_to_the_caller_of_look() -> None:
