@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import hypothesis
@@ -14,7 +15,14 @@ from tests.postgresql import Server
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+# As in the engine (``bootstrap.start``): what is loaded stays and need not be looked through again and again.
+gc.set_threshold(20_000, 20, 50)
+
 __all__ = ["figure", "postgresql", "pytest_terminal_summary"]
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
