@@ -7,6 +7,8 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,14 @@ class Engine:
 
         await eventually(came, within_s)
         return next(event for event in self.events if event["type"] == kind)
+
+    @property
+    def offered_at(self) -> list[datetime]:
+        return [
+            datetime.fromisoformat(event["timestamp"])
+            for event in self.events
+            if event["type"] == "CallBroadcast"
+        ]
 
     async def read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:
@@ -155,14 +165,23 @@ async def test_after_the_limit_the_caller_hears_goodbye_and_is_hung_up(
 async def test_an_engine_that_comes_later_gets_the_caller_and_the_number_dialled(
     asterisk: Asterisk, sipp: Sipp, ear: Ear
 ) -> None:
+    """Offered every two seconds, until one claims the call."""
     async with sipp.plays(caller(60), caller="+4915112345678", number="700", ear=ear.port) as call:
         await ear.hears(MUSIC)
-        async with engine(asterisk) as late:
+        async with engine(asterisk, claims=False) as late:
+
+            async def offered_three_times() -> bool:
+                return len(late.offered_at) >= 3
+
+            await eventually(offered_three_times)
+            late.claims = True
             offered = await late.seen("CallBroadcast")
             start = await late.seen("StasisStart")
             channel = start["channel"]["id"]
             await late.ask("DELETE", f"channels/{channel}")
             await call.ended()
+    apart = [(later - earlier).total_seconds() for earlier, later in pairwise(late.offered_at)]
+    assert all(1.9 < each < 2.5 for each in apart), apart
     assert offered["caller"] == "+4915112345678"
     assert start["args"] == ["700"]
     assert start["channel"]["dialplan"]["exten"] == "s"

@@ -10,8 +10,12 @@ import web_rig
 from structlog.testing import capture_logs
 
 from ivr_engine.errors import ExternalError, Unreachable
+from ivr_engine.sim.life import Life
+from ivr_engine.sim.switch import SimSwitch
+from ivr_engine.sim.telephony import SimTelephony
 from ivr_engine.web import health
-from ivr_engine.web.health import Check, HealthBoard, disk_check, prompts_check
+from ivr_engine.web.health import Check, HealthBoard, disk_check, prompts_check, socket_check
+from tests.flow.centre import virtual
 
 
 class Probe:
@@ -127,6 +131,21 @@ async def test_disk_and_prompts(tmp_path: Path) -> None:
         )
     )
     assert [f.ok for f in await board.look()] == [True, False, False, True, False]
+
+
+@virtual
+async def test_no_calls_can_be_taken_while_the_application_socket_is_away() -> None:
+    now = [0.0]
+    telephony = SimTelephony(SimSwitch(), "ivr-1", Life())
+    board = HealthBoard((socket_check(telephony),), monotonic=lambda: now[0])
+    found: list[bool] = []
+    for look in range(3):
+        if look == 1:
+            telephony.lose_connection(5.0)
+        await asyncio.sleep(4.0)
+        now[0] += health.KEPT_S
+        found += [finding.ok for finding in await board.look()]
+    assert found == [True, False, True]
 
 
 async def test_a_store_that_cannot_be_written_is_503(tmp_path: Path) -> None:
