@@ -84,7 +84,7 @@ async def two(
             yield stores
         return
     server: Server = request.getfixturevalue("postgresql")
-    with server.database() as url:
+    with server.tables() as url:
         async with _two(url) as stores:
             yield stores
 
