@@ -263,10 +263,10 @@ class AriTelephony:
         )
 
     async def header(self, leg: Leg, name: str) -> str:
+        # Over HTTP: Asterisk waits for the call's SIP thread, and on the socket all others would too.
+        channels = Channels(self._client.slow)
         try:
-            found = await self._client.channels.get_channel_var(
-                channel_id=leg.id, variable=f"PJSIP_HEADER(read,{name})"
-            )
+            found = await channels.get_channel_var(channel_id=leg.id, variable=f"PJSIP_HEADER(read,{name})")
         except (Gone, NotInStasis, Rejected):  # 500 when there is no such header
             return ""
         return found.value

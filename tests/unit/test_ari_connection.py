@@ -9,6 +9,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from ivr_engine.asterisk.ari_client import Replaced, Waits
 from ivr_engine.asterisk.settings import AriTimes
@@ -246,14 +247,23 @@ async def test_a_server_that_always_closes_is_not_hammered() -> None:
 
 
 async def test_a_server_that_comes_late_is_found() -> None:
-    async with fake_ari() as fake:
-        fake.answers["PUT", "eventFilter"] = 500
-        async with rig(fake, wait=False) as one:
-            await until(lambda: fake.opened >= 3)
-            assert not one.telephony.connected
-            fake.answers.clear()
-            await until(lambda: bool(one.snapshots))
-            assert one.telephony.connected
+    with capture_logs() as lines:
+        async with fake_ari() as fake:
+            fake.answers["PUT", "eventFilter"] = 500
+            async with rig(fake, wait=False) as one:
+                await until(lambda: fake.opened >= 3)
+                assert not one.telephony.connected
+                fake.answers.clear()
+                await until(lambda: bool(one.snapshots))
+                assert one.telephony.connected
+                await one.asked("POST", "events/user/ivr-echo")
+    said = [line for line in lines if line["event"] in ("ari.disconnected", "ari.connected")]
+    *before, after = (line["event"] for line in said)
+    assert len(before) >= 2
+    assert set(before) == {"ari.disconnected"}
+    assert after == "ari.connected"
+    assert "500" in said[0]["why"]
+    assert said[0]["again_in_s"] > 0
 
 
 def test_waits_double_up_to_a_limit_with_jitter_and_start_anew_after_stability() -> None:

@@ -355,9 +355,11 @@ async def test_over_the_socket_only_what_may_block_goes_by_http() -> None:
     async with rig() as one:
         leg = await one.call()
         await leg.answer()
+        assert await one.telephony.header(leg, "X-Point") == ""
         await one.telephony.put_account(PhoneAccount("anna", "secret"))
         by_http = {each.path.split("/")[0] for each in one.fake.asked if each.over == "http"}
         assert by_http == {"applications", "channels", "bridges", "asterisk"}
         assert one.fake.requests("POST", "c1/answer")[0].over == "http"
+        assert one.fake.requests("GET", "c1/variable")[0].over == "http"
         assert await leg.play([HELLO]) == Finished()
         assert {each.over for each in one.fake.asked if "/play/" in each.path} == {"ws"}
