@@ -52,7 +52,7 @@ def house(asterisk: Asterisk, tmp_path_factory: pytest.TempPathFactory) -> Itera
         first_announcement=0,
         announce_position="no",
     )
-    with_queue(site, "stopping", "7201", agents=1)
+    with_queue(site, "stopping", "7201", agents=2, ring_time="60")
     with_queue(site, "faulty", "7202")
     with_queue(site, "closing", "7203")
     folder = tmp_path_factory.mktemp("crash")
@@ -136,17 +136,23 @@ async def test_whoever_comes_after_everybody_has_left_hears_music(house: House, 
 
 
 async def test_stopped_with_callers_waiting_ringing_and_talking(house: House, tmp_path: Path) -> None:
-    async with staged(house, tmp_path, "7201", ["stopping-1"]) as stage, stage.crowd(10) as crowd:
-        talking, waiting = crowd[0], crowd[1:]
+    agents = ["stopping-1", "stopping-2"]
+    async with staged(house, tmp_path, "7201", agents) as stage, stage.crowd(10) as crowd:
         await asyncio.gather(*(caller.hears(MUSIC) for caller in crowd))
         first = (await _by_caller(stage.api, position=1)).popitem()[0]
         talking = next(caller for caller in crowd if caller.number == first)
         waiting = [caller for caller in crowd if caller is not talking]
-        async with stage.phone("agent-answers", "stopping-1") as phone, stage.signed_in("stopping-1"):
+        async with (
+            stage.phone("agent-answers", "stopping-1") as phone,
+            stage.phone("agent-no-answer", "stopping-2") as bell,
+            stage.signed_in(*agents),
+        ):
             await phone.answers()
             await talking.call_is(state="talking")
             await both_hear_each_other(talking, phone)
+            await bell.rings()
             before = await _by_caller(stage.api)
+            assert {call["state"] for call in before.values()} == {"talking", "ringing", "waiting"}
 
             assert await asyncio.to_thread(house.stop_engine) < STOP_S
             await asyncio.sleep(OUTAGE_S)
@@ -161,6 +167,7 @@ async def test_stopped_with_callers_waiting_ringing_and_talking(house: House, tm
             for caller in waiting:
                 assert caller.ear.longest(SILENCE, NOTHING) < MOST_SILENCE_S, caller.ear.story()
                 caller.leaves()
+            await bell.stops_ringing()
             await talking.hangs_up()
             await phone.is_hung_up_on()
         await talking.sipp.done()
@@ -210,8 +217,11 @@ async def test_killed_while_a_phone_rings_and_while_two_talk(house: House, tmp_p
     async with staged(house, tmp_path, "7201", ["stopping-1"]) as stage, stage.caller("led") as caller:
         await caller.hears(MUSIC)
         async with stage.phone("agent-answers", "stopping-1") as phone, stage.signed_in("stopping-1"):
-            await phone.answers()
-            await caller.call_is(state="talking")
+            await phone.rings()
+            await asyncio.to_thread(house.kill_engine)
+            await phone.answers()  # with no engine there
+            await asyncio.to_thread(house.start_engine)
+            await caller.call_is(state="talking", agent="stopping-1")
             await both_hear_each_other(caller, phone)
             await asyncio.to_thread(house.kill_engine)
             caller.ear.speaks(THIRD_VOICE)
