@@ -9,11 +9,15 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Final
 
+import structlog
+
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.talk import Listener
 from ivr_engine.errors import CallEnded, Gone, NotInStasis, NotUp, Rejected
 from ivr_engine.ports import DialResult, Leg
+
+log = structlog.get_logger()
 
 HAS_LEFT: Final = (CallEnded, Gone, NotInStasis, NotUp, Rejected)
 """What acting on a party's leg raises when that party has just hung up."""
@@ -73,7 +77,8 @@ async def ring(house: House, call: Call, whom: str, *, outside: bool = False) ->
     left_s = call.offer_left_s(house.clock.now())
     try:
         leg = await dialled(house, call.offer_id or "", whom, call.caller, left_s, outside=outside)
-    except (Rejected, Gone):
+    except (Rejected, Gone) as error:
+        log.warning("party.not_rung", leg=leg_id(call.offer_id or ""), why=str(error))
         return DialResult.UNREACHABLE
     return await leg.rung(call.offer_left_s(house.clock.now()))
 
@@ -87,8 +92,13 @@ async def clear_away(house: House, *ids: str) -> None:
 
 async def bridge(house: House, leg: Leg, offer_id: str) -> None:
     """Let the two hear each other. ``HAS_LEFT`` when either is gone."""
-    other = await house.telephony.adopt(leg_id(offer_id))
-    await house.telephony.connect(bridge_id(offer_id), [leg, other])
+    try:
+        other = await house.telephony.adopt(leg_id(offer_id))
+        await house.telephony.connect(bridge_id(offer_id), [leg, other])
+    except (NotInStasis, NotUp, Rejected) as error:
+        # Nobody need have hung up: without this line it would be put down to the other party alone.
+        log.warning("party.not_connected", leg=leg_id(offer_id), why=str(error))
+        raise
 
 
 async def bridge_again(house: House, leg: Leg, offer_id: str) -> None:
