@@ -108,8 +108,11 @@ async def test_a_prompt_whose_end_never_comes_does_not_hold_the_caller() -> None
     async with rig() as one:
         one.fake.finishes = False
         leg = await one.call()
-        assert isinstance(await leg.play([HELLO]), Failed)
-        assert await leg.gather([HELLO], window_s=0.05) == Timeout()
+        with capture_logs() as lines:
+            assert isinstance(await leg.play([HELLO]), Failed)
+            assert await leg.gather([HELLO], window_s=0.05) == Timeout()
+        said = [(line["event"], line["prompts"]) for line in lines]
+        assert said == [("playback.end_missing", ["hello"])] * 2
 
 
 async def test_the_late_end_of_one_prompt_is_not_the_end_of_the_next() -> None:
