@@ -17,7 +17,6 @@ from urllib.parse import quote
 import structlog
 
 from ivr_engine.domain.messages import Message
-from ivr_engine.domain.records import replace
 from ivr_engine.messaging.claiming import Route
 from ivr_engine.messaging.provider_gate import PROBE_FIRST_S, ProviderGate
 from ivr_engine.ports import FindResult, NotTaken, SendResult, SmsProvider, Unclear
@@ -99,14 +98,13 @@ class Carriers:
     def saw(self, message: Message, result: SendResult, now: datetime) -> None:
         self._by_name[message.provider].gate.saw(result, now)
 
-    def eased(self, message: Message, result: SendResult, now: datetime) -> SendResult:
-        """Nobody has to wait out the first one's trouble where the second one may be asked."""
+    def goes_elsewhere(self, message: Message, result: SendResult, now: datetime) -> bool:
+        """The second one may be asked at once: nobody waits out the first one's trouble, least of all the
+        message that tries each time whether the first is back."""
         tried_first = message.provider == self._first.provider.name
         if self._second is None or not tried_first or not self._first.gate.stands_still(now):
-            return result
-        if not isinstance(result, NotTaken) or result.retry_after_s is None or result.this_one_only:
-            return result
-        return replace(result, retry_after_s=0.0)
+            return False
+        return isinstance(result, NotTaken) and result.retry_after_s is not None and not result.this_one_only
 
     async def send(self, message: Message) -> SendResult:
         provider = self._by_name[message.provider].provider

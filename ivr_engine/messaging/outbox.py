@@ -179,9 +179,13 @@ class Outbox:
             result = await self._carriers.send(message)
             now = self._clock.now()
             self._carriers.saw(message, result, now)
-            eased = self._carriers.eased(message, result, now)
+            elsewhere = self._carriers.goes_elsewhere(message, result, now)
             await self._record(
-                message, result, lambda current: settling.after_send(current, eased, now, self._policy)
+                message,
+                result,
+                lambda current: settling.after_send(
+                    current, result, now, self._policy, goes_elsewhere=elsewhere
+                ),
             )
         finally:
             self._carriers.ended(message)

@@ -95,14 +95,24 @@ def held(message: Message, until: datetime, now: datetime, policy: SettlingPolic
     return replace(message, updated_at=now, next_attempt_at=until, valid_until=valid_until)
 
 
-def after_send(message: Message, result: SendResult, now: datetime, policy: SettlingPolicy) -> Message:
-    """``message`` as it stands in the store now: a callback may have overtaken the answer."""
+def after_send(
+    message: Message,
+    result: SendResult,
+    now: datetime,
+    policy: SettlingPolicy,
+    *,
+    goes_elsewhere: bool = False,
+) -> Message:
+    """``message`` as it stands in the store now: a callback may have overtaken the answer.
+    ``goes_elsewhere``: if this provider has not taken it, another may be asked at once."""
     if isinstance(result, Accepted):
         return _accepted(message, result, now, policy)
     if message.status not in (MessageStatus.SENDING, MessageStatus.UNSETTLED):
         return message
     if isinstance(result, NotTaken):
-        return _not_taken(message, result, now, policy)
+        settled = _not_taken(message, result, now, policy)
+        at_once = goes_elsewhere and settled.status is MessageStatus.QUEUED
+        return replace(settled, next_attempt_at=now) if at_once else settled
     return _unsettled(message, ANSWER_LOST if result.processing_over else NO_ANSWER, now, policy)
 
 

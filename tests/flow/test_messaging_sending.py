@@ -409,6 +409,19 @@ def test_a_minute_of_errors_with_a_second_provider_each_once(figure: Figure) -> 
     with_second(story)
 
 
+def test_whose_message_finds_that_the_first_is_down_gets_it_by_the_second() -> None:
+    """Nobody else's is there that could try whether the first is back."""
+
+    async def story(office: Office, second: Company) -> None:
+        office.company.says = [UNREACHABLE] * 1000
+        await office.queue(1)
+        async with office.engine(second=second):
+            await office.until(ACCEPTED, limit_s=10)
+        assert [ours for _, ours in second.ledger] == ["m0"]
+
+    with_second(story)
+
+
 def test_the_second_has_its_own_pace() -> None:
     async def story(office: Office, second: Company) -> None:
         office.company.says = [UNREACHABLE] * 1000
