@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
+from hypothesis import configuration
 
 from tests.figures import figure, pytest_terminal_summary
 from tests.postgresql import Server
 
+# With everything else that is made.
+configuration.set_hypothesis_home_dir(Path(__file__).parents[1] / ".ivr" / "cache" / "hypothesis")
 # How long an example takes says how busy the machine is, not whether the program is right.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")

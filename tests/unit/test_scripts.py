@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis.configuration import storage_directory
 
 from dialplan import configure
 from dialplan.configure import Network, Settings, Unusable, from_environ, render
@@ -218,3 +220,13 @@ def test_an_npm_that_fails_leaves_nothing_half_there(
     prism.ensure()
     assert "npm error code E1" in capsys.readouterr().err
     assert list((tmp_path / "cache" / "ivr-engine").iterdir()) == []
+
+
+def test_what_tools_remember_lies_in_the_folder_of_all_that_is_made() -> None:
+    tools = tomllib.loads((system.PROJECT / "pyproject.toml").read_text())["tool"]
+    places = (
+        system.PROJECT / tools["ruff"]["cache-dir"],
+        system.PROJECT / tools["pytest"]["ini_options"]["cache_dir"],
+        storage_directory("examples").path,
+    )
+    assert all(place.is_relative_to(system.GENERATED) for place in places), places
