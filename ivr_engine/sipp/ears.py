@@ -16,10 +16,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
 
 from ivr_engine.sipp.sounds import PACKET, RATE, Clip, Kind, Library, Listener, Segment
 
@@ -35,6 +37,11 @@ PHONE_EVENT: Final = 101
 _EVENTS: Final = (EVENT, PHONE_EVENT)
 _IP_RECVERR: Final = 11
 """ip(7): Linux tells a socket that sends to a port nobody has; Python does not name the option."""
+_SO_TIMESTAMPNS: Final = 35
+"""socket(7): when a packet came, which a busy program reads later; Python does not name this one either."""
+_TIMESPEC: Final = struct.Struct("@ll")
+_LONGEST: Final = 2048
+"""Bytes of a packet."""
 _FRAME_S: Final = PACKET / RATE
 _KEYS: Final = "0123456789*#ABCD"
 _PAUSE_AFTER_KEY: Final = 5
@@ -119,18 +126,17 @@ class Sender:
         )
 
 
-class Ear(asyncio.DatagramProtocol):
+class Ear:
     """One call's media end. Open with ``Ear.open``; always ``close`` it."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, listening: socket.socket) -> None:
         self.listener = Listener(library)
         self.keys_heard: list[str] = []
-        self.port = 0
+        self.port: int = listening.getsockname()[1]
         self.packets = 0
         self._library = library
         self._loop = asyncio.get_running_loop()
-        self._socket: socket.socket | None = None
-        self._transport: asyncio.DatagramTransport | None = None
+        self._socket = listening
         self._peer: tuple[str, int] | None = None
         self._sender = Sender(ssrc=id(self) & 0xFFFFFFFF)
         self._timer: asyncio.TimerHandle | None = None
@@ -145,22 +151,23 @@ class Ear(asyncio.DatagramProtocol):
         listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             listening.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+            listening.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             listening.setblocking(False)
             listening.bind((host, port))
         except OSError:
             listening.close()
             raise
-        loop = asyncio.get_running_loop()
-        _, ear = await loop.create_datagram_endpoint(lambda: cls(library), sock=listening)
-        ear.port, ear._socket = listening.getsockname()[1], listening
+        ear = cls(library, listening)
+        asyncio.get_running_loop().add_reader(listening, ear._take)
         return ear
 
     def close(self) -> None:
         """Stop listening and sending."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._transport is not None:
-            self._transport.close()
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
 
     # ── hearing ──────────────────────────────────────────────────────────────────────────────────
 
@@ -181,7 +188,7 @@ class Ear(asyncio.DatagramProtocol):
         """
         deadline = self.now + within
         while True:
-            self.listener.idle(self.now)
+            self._idle()
             for index in range(self._cursor + 1, len(self.segments)):
                 segment = self.segments[index]
                 if any(self._is(segment, one) for one in what) and (segment.whole or not whole):
@@ -194,7 +201,7 @@ class Ear(asyncio.DatagramProtocol):
         """Wait until ``segment`` is over."""
         deadline = self.now + within
         while True:
-            self.listener.idle(self.now)
+            self._idle()
             if self.segments[-1] is not segment:
                 return
             await self._change(deadline, f"the end of {segment.label} within {within:g} s")
@@ -208,7 +215,7 @@ class Ear(asyncio.DatagramProtocol):
     async def listens(self, seconds: float) -> None:
         """Just listen for a while (what comes is looked at afterwards)."""
         await asyncio.sleep(seconds)
-        self.listener.idle(self.now)
+        self._idle()
 
     def heard(self, shortest: float = 0.1) -> list[str]:
         """Labels of all segments of at least ``shortest`` seconds, same neighbours as one."""
@@ -285,22 +292,58 @@ class Ear(asyncio.DatagramProtocol):
 
     def _send(self) -> None:
         """Every 20 ms while there is something to say and somebody to say it to."""
-        if self._transport is None or self._transport.is_closing():
-            return
         if self._peer is not None:
             for packet in self._sender.frames(self._loop.time()):
-                self._transport.sendto(packet, self._peer)
+                self._give(packet, self._peer)
         self._timer = None
         if not self._sender.idle:
             self._due += _FRAME_S
             self._timer = self._loop.call_at(self._due, self._send)
 
-    # ── asyncio.DatagramProtocol ─────────────────────────────────────────────────────────────────
+    def _give(self, packet: bytes, peer: tuple[str, int]) -> None:
+        try:
+            self._socket.sendto(packet, peer)
+        except BlockingIOError:
+            pass  # lost, as packets are
+        except OSError:
+            self._nobody_there()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
+    def _nobody_there(self) -> None:
+        """At the other side's port: the call is over, and a phone falls silent with it. A voice that went on
+        would reach whoever is given the port next, and their media would come here."""
+        self.hushes()
+        with suppress(BlockingIOError):
+            while True:
+                self._socket.recvmsg(0, 0, socket.MSG_ERRQUEUE)
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+    # ── what comes ───────────────────────────────────────────────────────────────────────────────
+
+    def _take(self) -> None:
+        """Everything that has come."""
+        while self._socket.fileno() >= 0:
+            try:
+                data, control, _, addr = self._socket.recvmsg(_LONGEST, socket.CMSG_SPACE(_TIMESPEC.size))
+            except BlockingIOError:
+                return
+            except OSError:
+                self._nobody_there()
+            else:
+                self._received(data, addr, self._came_at(control))
+
+    def _idle(self) -> None:
+        self._take()
+        self.listener.idle(self.now)
+
+    def _came_at(self, control: Sequence[tuple[int, int, bytes]]) -> float:
+        """By the loop's clock."""
+        now = self._loop.time()
+        for _, kind, value in control:
+            if kind == _SO_TIMESTAMPNS:
+                seconds, nanoseconds = _TIMESPEC.unpack(value)
+                return now - max(0.0, time.time() - seconds - nanoseconds / 1e9)
+        return now
+
+    def _received(self, data: bytes, addr: tuple[str, int], at: float) -> None:
         if len(data) < 12 or data[0] >> 6 != 2:
             return
         self._peer = addr
@@ -308,20 +351,12 @@ class Ear(asyncio.DatagramProtocol):
         kind = data[1] & 0x7F
         payload = data[12 + 4 * (data[0] & 15) :]
         if kind == _ALAW and payload:
-            self._hear(payload)
+            self._hear(payload, at)
         elif kind in _EVENTS and len(payload) >= 4:
             self._hear_key(payload, int.from_bytes(data[4:8], "big"))
 
-    def error_received(self, exc: Exception) -> None:
-        """Nobody is at the other side's port any more: the call is over, and a phone falls silent with it.
-        A voice that went on would reach whoever is given the port next, and their media would come here."""
-        self.hushes()
-        with suppress(BlockingIOError):
-            while self._socket is not None:
-                self._socket.recvmsg(0, 0, socket.MSG_ERRQUEUE)
-
-    def _hear(self, payload: bytes) -> None:
-        segment = self.listener.feed(payload, self._loop.time())
+    def _hear(self, payload: bytes, at: float) -> None:
+        segment = self.listener.feed(payload, at)
         if segment.packets == _SURE or segment.whole:
             self._changed.set()
 
