@@ -243,13 +243,19 @@ class Reception:
 
         try:
             leg = await house.telephony.adopt(call.channel_id)
+            current = await house.store.run(write)
         except Gone:
             # Hung up since the snapshot, or sent to the fallback: a new snapshot will tell.
             house.line.give_up(call.id)
             self._settled = False
             return
+        except ExternalError as error:
+            self._settled = False
+            remedy = f"tried again within {SWEEP_S:g} s; music meanwhile"
+            log.warning("call.not_adopted", call=call.id, error=str(error), remedy=remedy)
+            return
         log.info("call.adopted", call=call.id, chapter=call.chapter)
-        await self._live(leg, await house.store.run(write))
+        await self._live(leg, current)
 
     async def _clear_strays(self, group: asyncio.TaskGroup, known: list[Call], snapshot: Snapshot) -> None:
         """Legs, bridges and callers in our hands that no open call accounts for."""

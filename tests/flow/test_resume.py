@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from ivr_engine.domain.agents import AgentState
 from ivr_engine.domain.calls import Chapter, EndReason
 from ivr_engine.domain.consent import WaitTimeSmsStatus
 from ivr_engine.domain.events import CallAdopted
+from ivr_engine.errors import ExternalError, NotUp, Rejected, Unreachable
 from ivr_engine.sim.people import AgentPhone, Caller, answers, answers_and_hangs_up, declines, does_not_answer
 from tests.flow.centre import (
     CONSENT_S,
@@ -337,6 +341,25 @@ async def test_a_second_crash_while_resuming() -> None:
         await caller.hears_prompt("sms_sent", within_s=60)
         assert len(await centre.messages(caller)) == 1
         assert len(await centre.rows(caller)) == 1
+
+
+@pytest.mark.parametrize("error", [Unreachable("no answer"), Rejected("500"), NotUp("412")])
+@virtual
+async def test_who_cannot_be_adopted_at_once_is_within_seconds(error: ExternalError) -> None:
+    async with contact_centre() as centre:
+        engine = centre.engine()
+        caller = await centre.call()
+        await caller.hears_prompt("consent")
+        place = (await centre.row(caller)).entered_at
+        await engine.crash()
+        engine = centre.engine()
+        engine.telephony.faults["adopt"] = [error]
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+        with capture_logs() as lines:
+            await caller.hears_times("consent", 2, within_s=10.0)
+        assert [line["event"] for line in lines] == ["call.not_adopted"]
+        assert (await centre.row(caller)).entered_at == place
+        assert "fallback" not in caller.ears.sounds
 
 
 # ── every step ───────────────────────────────────────────────────────────────────────────────────
