@@ -356,6 +356,28 @@ async def test_a_bug_sends_its_own_caller_to_the_fallback_and_nobody_else() -> N
         await victim.hears_prompt("consent")
 
 
+@pytest.mark.parametrize("answer", [Rejected("500"), NotUp("412"), Unreachable("no answer")])
+@virtual
+async def test_a_caller_who_cannot_be_sent_to_the_fallback_keeps_music_and_place(answer: Exception) -> None:
+    async with contact_centre() as centre:
+        engine = centre.engine()
+        centre.phone("anna", answers(1.0))
+        caller = await centre.call()
+        await caller.hears_prompt("music")
+        await asyncio.sleep(4)
+        place = (await centre.row(caller)).entered_at
+        engine.store.faults.append(Bug("position"))
+        faults = engine.telephony.faults["give_to_fallback"] = [answer]  # type: ignore[list-item]
+        await caller.hears_prompt("consent", within_s=60)
+        assert not faults
+        assert "fallback" not in caller.ears.sounds
+        row = await centre.row(caller)
+        assert row.entered_at == place
+        assert CallFellBack("Bug") in await centre.happened(caller)
+        await engine.desk.sign_in("anna")
+        await caller.hears_prompt("agent")
+
+
 @virtual
 async def test_a_bug_while_looking_after_calls_left_behind_ends_no_other() -> None:
     async with contact_centre() as centre:
