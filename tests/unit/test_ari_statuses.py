@@ -10,11 +10,14 @@ import pytest
 
 from ivr_engine.asterisk.leg import AriLeg
 from ivr_engine.asterisk.rooms import ROOMS
+from ivr_engine.domain.records import replace
 from ivr_engine.errors import CallEnded, Gone, NotInStasis, NotUp, Rejected, Unreachable
 from ivr_engine.ports import Digit, Failed, Finished, PhoneAccount
-from tests.unit.ari_rig import HELLO, Rig, rig, until
+from tests.unit.ari_rig import HELLO, QUICK, Rig, rig, until
 from tests.unit.fake_ari import NEVER, channel, event, fake_ari
 
+IMPATIENT = replace(QUICK, deadline_s=0.2, slow_deadline_s=0.2)
+"""Where no answer comes, waiting for it takes long."""
 STATUSES = (400, 404, 409, 412, 422, 500, NEVER)
 PLAIN = {
     400: Rejected,
@@ -182,7 +185,7 @@ VERBS: dict[str, tuple[Verb, tuple[str, str], Mapping[int, type[Exception] | Non
 @pytest.mark.parametrize("verb", VERBS)
 async def test_each_status_means_the_same_for_everyone(verb: str, status: int) -> None:
     act, request, meaning = VERBS[verb]
-    async with rig() as one:
+    async with rig(times=IMPATIENT if status == NEVER else QUICK) as one:
         leg = await one.call()
         one.fake.answers[request] = status
         expected = meaning[status]
