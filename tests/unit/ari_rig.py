@@ -18,8 +18,8 @@ from tests.unit.fake_ari import APP, FakeAri, channel, event, fake_ari
 
 HELLO = Prompt("hello", "sound:hello", 0.05)
 QUICK = AriTimes(
-    deadline_s=0.5,
-    slow_deadline_s=0.5,
+    deadline_s=2.0,
+    slow_deadline_s=2.0,
     heartbeat_s=0.2,
     retry_first_s=0.01,
     retry_most_s=0.04,

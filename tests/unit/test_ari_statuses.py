@@ -10,6 +10,7 @@ import pytest
 
 from ivr_engine.asterisk.leg import AriLeg
 from ivr_engine.asterisk.rooms import ROOMS
+from ivr_engine.asterisk.settings import AriTimes
 from ivr_engine.domain.records import replace
 from ivr_engine.errors import CallEnded, Gone, NotInStasis, NotUp, Rejected, Unreachable
 from ivr_engine.ports import Digit, Failed, Finished, PhoneAccount
@@ -31,6 +32,11 @@ PLAIN = {
 """A request that is about nothing in particular."""
 ON_CHANNEL = {**PLAIN, 404: CallEnded, 409: CallEnded, 422: CallEnded}
 """A request on the channel itself: when it is gone or not ours any more, the call has ended."""
+
+
+def _times(status: int) -> AriTimes:
+    return IMPATIENT if status == NEVER else QUICK
+
 
 Verb = Callable[[Rig, AriLeg], Awaitable[object]]
 
@@ -185,7 +191,7 @@ VERBS: dict[str, tuple[Verb, tuple[str, str], Mapping[int, type[Exception] | Non
 @pytest.mark.parametrize("verb", VERBS)
 async def test_each_status_means_the_same_for_everyone(verb: str, status: int) -> None:
     act, request, meaning = VERBS[verb]
-    async with rig(times=IMPATIENT if status == NEVER else QUICK) as one:
+    async with rig(times=_times(status)) as one:
         leg = await one.call()
         one.fake.answers[request] = status
         expected = meaning[status]
@@ -203,7 +209,7 @@ async def test_each_status_means_the_same_for_everyone(verb: str, status: int) -
 @pytest.mark.parametrize("transport", ["websocket", "http"])
 @pytest.mark.parametrize("status", STATUSES)
 async def test_a_prompt_that_cannot_be_played_is_a_result(status: int, transport: str) -> None:
-    async with rig(transport=transport) as one:
+    async with rig(transport=transport, times=_times(status)) as one:
         leg = await one.call()
         one.fake.answers["POST", "play/*"] = status
         if ON_CHANNEL[status] is CallEnded:
@@ -218,7 +224,7 @@ async def test_a_prompt_that_cannot_be_played_is_a_result(status: int, transport
 
 @pytest.mark.parametrize("status", STATUSES)
 async def test_a_prompt_that_cannot_be_stopped_does_not_cost_the_key(status: int) -> None:
-    async with rig() as one:
+    async with rig(times=_times(status)) as one:
         leg = await one.call()
         one.fake.finishes = False
         one.fake.answers["DELETE", "playbacks/*"] = status
@@ -230,7 +236,7 @@ async def test_a_prompt_that_cannot_be_stopped_does_not_cost_the_key(status: int
 
 @pytest.mark.parametrize("status", STATUSES)
 async def test_a_claim_that_fails_leaves_the_call_to_others(status: int) -> None:
-    async with rig() as one:
+    async with rig(times=_times(status)) as one:
         one.fake.answers["POST", "events/claim"] = status
         await one.fake.emit(event("CallBroadcast", "c9", "Ring"))
         await one.asked("POST", "events/claim")
@@ -257,7 +263,7 @@ async def test_a_connection_that_cannot_be_made_use_of_is_made_again(
 ) -> None:
     async with fake_ari() as fake:
         fake.answers[request_] = status
-        async with rig(fake, wait=False) as one:
+        async with rig(fake, wait=False, times=_times(status)) as one:
             await until(lambda: fake.opened >= 2)
             fake.answers.clear()
             await one.asked("POST", "events/user/ivr-echo", len(fake.requests("POST", "events/user/*")) + 1)
@@ -266,7 +272,7 @@ async def test_a_connection_that_cannot_be_made_use_of_is_made_again(
 
 @pytest.mark.parametrize("status", [each for each in STATUSES if each != NEVER])
 async def test_an_account_that_is_refused_keeps_no_other_from_being_pushed(status: int) -> None:
-    async with rig() as one:
+    async with rig(times=_times(status)) as one:
         await one.telephony.put_account(PhoneAccount("anna", "secret"))
         await one.telephony.put_account(PhoneAccount("ben", "secret"))
         one.fake.answers["PUT", "auth/anna"] = status
@@ -276,7 +282,7 @@ async def test_an_account_that_is_refused_keeps_no_other_from_being_pushed(statu
 
 @pytest.mark.parametrize("status", STATUSES)
 async def test_music_that_does_not_begin_again_costs_no_call(status: int) -> None:
-    async with rig() as one:
+    async with rig(times=_times(status)) as one:
         leg = await one.call()
         await one.telephony.park(leg, "default")
         one.fake.answers["POST", f"{ROOM}/moh"] = status
@@ -289,7 +295,7 @@ async def test_music_that_does_not_begin_again_costs_no_call(status: int) -> Non
 @pytest.mark.parametrize("status", STATUSES)
 async def test_a_leg_that_is_gone_is_noticed_when_it_cannot_be_bridged(status: int) -> None:
     """400 and 422 do not say that the channel is gone; the channel's own 404 does."""
-    async with rig() as one:
+    async with rig(times=_times(status)) as one:
         leg = await one.call()
         other = await one.call("c2")
         one.fake.answers["POST", "addChannel"] = status
