@@ -17,7 +17,7 @@ router = APIRouter(prefix="/agents", tags=["agents"], responses=ERRORS)
 @router.get("", summary="Agents")
 async def list_agents(services: Services) -> Items[AgentItem]:
     """Every agent of the site with their state now, by name."""
-    seen = {agent.name: agent for agent in await services.read(lambda tx: tx.agents.all())}
+    seen = {agent.name: agent for agent in await services.look(lambda tx: tx.agents.all())}
     site = services.site()
     known = sorted(site.agents.items())
     return Items(
@@ -29,7 +29,7 @@ async def list_agents(services: Services) -> Items[AgentItem]:
 async def show_agent(services: Services, name: str) -> AgentItem:
     """The agent's state now."""
     settings, capacity = _settings(services, name), services.site().capacity(name)
-    return AgentItem.of(name, settings, capacity, await services.read(lambda tx: tx.agents.get(name)))
+    return AgentItem.of(name, settings, capacity, await services.look(lambda tx: tx.agents.get(name)))
 
 
 @router.post("/{name}/sign-in", summary="Sign an agent in", responses=MISSING | NOT_NOW)

@@ -24,7 +24,7 @@ async def list_alarms(services: Services) -> Items[AlarmItem]:
     settings) that are reached today: nobody whom they concern is offered an SMS until the day is over; each
     is in the event feed too, as ``sms_cap_reached``."""
     caps, now = services.site().abuse.caps, services.clock.now()
-    capped = await services.read(lambda tx: reached(tx, caps, now))
+    capped = await services.look(lambda tx: reached(tx, caps, now))
     return Items(items=[*down(services.trunks()), *capped])
 
 

@@ -50,7 +50,7 @@ async def list_calls(
         texts = tx.messages.exchanged([call.id for call in calls])
         return [_listed(call, places.get(call.id), *texts.get(call.id, (0, 0))) for call in calls]
 
-    return Items(items=await services.read(find))
+    return Items(items=await services.look(find))
 
 
 def _listed(call: Call, position: int | None, sent: int, received: int) -> ListedCall:
@@ -66,7 +66,7 @@ async def show_call(services: Services, call_id: str) -> CallWithTimeline:
         call = tx.calls.get(call_id)
         return call, _places(tx, [call]).get(call.id), tx.events.of_call(call_id)
 
-    call, position, events = await services.read(find)
+    call, position, events = await services.look(find)
     return CallWithTimeline(
         **CallItem.of(call, position).model_dump(),
         texts=TextsItem.of(events),

@@ -30,7 +30,7 @@ async def list_consents(
 ) -> Items[ConsentItem]:
     """Who was asked what in which words, and which key was pressed: the proof."""
     wanted = asked_number(number, services.site().country) if number is not None else None
-    found = await services.read(lambda tx: tx.consents.search(number=wanted, limit=limit))
+    found = await services.look(lambda tx: tx.consents.search(number=wanted, limit=limit))
     return Items(items=[ConsentItem.of(record) for record in found])
 
 

@@ -45,7 +45,7 @@ async def list_contacts(
     def find(tx: Tx) -> list[Contact]:
         return tx.contacts.search(limit) if wanted is None else tx.contacts.with_number(wanted)[:limit]
 
-    return Items(items=[ContactItem.of(each) for each in await services.read(find)])
+    return Items(items=[ContactItem.of(each) for each in await services.look(find)])
 
 
 @router.post("/contacts", summary="A new contact", status_code=201)
@@ -68,7 +68,7 @@ async def add_contact(services: Services, body: NewContact) -> ContactItem:
 @router.get("/contacts/{contact_id}", summary="One contact", responses=MISSING)
 async def show_contact(services: Services, contact_id: str) -> ContactItem:
     """With every number, and what other systems call them."""
-    return ContactItem.of(await services.read(lambda tx: tx.contacts.get(contact_id)))
+    return ContactItem.of(await services.look(lambda tx: tx.contacts.get(contact_id)))
 
 
 @router.patch("/contacts/{contact_id}", summary="Change a contact", responses=MISSING)
@@ -98,7 +98,7 @@ async def delete_contact(services: Services, contact_id: str) -> None:
 @router.get("/tickets/{ticket_id}/contact", summary="Whose a ticket is, or may be", responses=MISSING)
 async def show_choice(services: Services, ticket_id: str) -> ContactChoice:
     """With the candidates as long as one is to be chosen."""
-    return await services.read(lambda tx: _choice(tx, tx.tickets.get(ticket_id)))
+    return await services.look(lambda tx: _choice(tx, tx.tickets.get(ticket_id)))
 
 
 @router.post("/tickets/{ticket_id}/contact", summary="Say whose a ticket is", responses=MISSING)

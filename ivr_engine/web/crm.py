@@ -26,7 +26,7 @@ async def list_crms(services: Services) -> Items[CrmItem]:
         names -= {name for name in names if " " in name}  # a cursor that is no CRM's
         return [(name, tx.deliveries.backlog(name)) for name in sorted(names)]
 
-    return Items(items=[CrmItem.of(name, backlog) for name, backlog in await services.read(find)])
+    return Items(items=[CrmItem.of(name, backlog) for name, backlog in await services.look(find)])
 
 
 @router.get("/dead", summary="Postings that were given up")
@@ -36,7 +36,7 @@ async def list_dead(
     limit: Annotated[int, Query(ge=1, le=1000, description="At most so many, the oldest")] = 100,
 ) -> Items[DeadLetterItem]:
     """Refused by the other side, or tried too often."""
-    found = await services.read(lambda tx: tx.deliveries.dead(crm, limit))
+    found = await services.look(lambda tx: tx.deliveries.dead(crm, limit))
     return Items(items=[DeadLetterItem.of(each) for each in found])
 
 

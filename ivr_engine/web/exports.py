@@ -59,7 +59,7 @@ def export(
     async def pages() -> AsyncIterator[list[Mapping[str, Any]]]:
         after: After = None
         while True:
-            found = await services.read(lambda tx, after=after: page(tx, after, PAGE))
+            found = await services.look(lambda tx, after=after: page(tx, after, PAGE))
             yield [row(one) for one in found]
             if len(found) < PAGE:
                 return

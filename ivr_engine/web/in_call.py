@@ -182,7 +182,7 @@ def in_call_router(commands: InCall) -> APIRouter:
     @router.get("/recordings", summary="Recordings of the call")
     async def list_recordings(services: Services, call_id: str) -> Items[RecordingItem]:  # pyright: ignore[reportUnusedFunction]
         """Oldest first, those deleted too. The files are on the ticket as well."""
-        found = await services.read(lambda tx: tx.recordings.of_call(tx.calls.get(call_id).id))
+        found = await services.look(lambda tx: tx.recordings.of_call(tx.calls.get(call_id).id))
         return Items(items=[RecordingItem.of(each) for each in found])
 
     @router.get(
@@ -200,7 +200,7 @@ def in_call_router(commands: InCall) -> APIRouter:
                 raise Refused("this call has no such recording", missing=True)
             return found
 
-        recording = await services.read(find)
+        recording = await services.look(find)
         return await files.stored(services.media_folder, recording.file, "audio/wav", recording.id)
 
     return router

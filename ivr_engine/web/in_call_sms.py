@@ -81,7 +81,7 @@ def in_call_sms_router(commands: InCallSms, enclosures: Enclosures) -> APIRouter
     async def list_sms(services: Services, call_id: str) -> Items[MessageItem]:  # pyright: ignore[reportUnusedFunction]
         """Both directions, oldest first, with their pictures and videos: also what came while the caller
         waited, and after the end (``purpose``: ``late_reply``)."""
-        found = await services.read(lambda tx: tx.messages.of_call(tx.calls.get(call_id).id))
+        found = await services.look(lambda tx: tx.messages.of_call(tx.calls.get(call_id).id))
         return Items(items=[MessageItem.of(message) for message in found])
 
     @router.get(

@@ -31,14 +31,14 @@ async def list_messages(
 ) -> Items[MessageItem]:
     """Both directions. ``status=unknown`` lists those that wait for an admin's decision."""
     wanted = asked_number(number, services.site().country) if number is not None else None
-    found = await services.read(lambda tx: tx.messages.search(number=wanted, status=status, limit=limit))
+    found = await services.look(lambda tx: tx.messages.search(number=wanted, status=status, limit=limit))
     return Items(items=[MessageItem.of(message) for message in found])
 
 
 @router.get("/{message_id}", summary="One message", responses=MISSING)
 async def show_message(services: Services, message_id: str) -> MessageItem:
     """The message with its media."""
-    return MessageItem.of(await services.read(lambda tx: tx.messages.get(message_id)))
+    return MessageItem.of(await services.look(lambda tx: tx.messages.get(message_id)))
 
 
 @router.get(
@@ -56,7 +56,7 @@ async def fetch_media(services: Services, message_id: str, media_id: str) -> Fil
             raise Refused("this message has no such file, or not yet", missing=True)
         return media
 
-    media = await services.read(find)
+    media = await services.look(find)
     return await files.stored(services.media_folder, media.file or "", media.content_type, media.id)
 
 

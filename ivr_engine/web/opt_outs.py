@@ -66,7 +66,7 @@ async def list_opt_outs(
 ) -> Items[OptOutItem]:
     """Also those that have ended: ``resumed`` says since when."""
     wanted = asked_number(number, services.site().country) if number is not None else None
-    found = await services.read(lambda tx: tx.opt_outs.search(number=wanted, limit=limit))
+    found = await services.look(lambda tx: tx.opt_outs.search(number=wanted, limit=limit))
     return Items(items=[OptOutItem.of(one) for one in found])
 
 

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/queues", tags=["queues"], responses=ERRORS)
 @router.get("", summary="Queues")
 async def list_queues(services: Services) -> Items[QueueItem]:
     """Every queue of the site: who waits, how long, and its agents by state."""
-    calls, agents, closed = await services.read(_now)
+    calls, agents, closed = await services.look(_now)
     await services.done(services.estimates.refresh())
     site = services.site()
     return Items(items=[_item(services, site, name, calls, agents, closed) for name in sorted(site.queues)])
@@ -84,7 +84,7 @@ def _known(services: WebServices, name: str) -> None:
 async def show_queue(services: Services, name: str) -> QueueItem:
     """Who waits, how long, and the queue's agents by state."""
     _known(services, name)
-    calls, agents, closed = await services.read(_now)
+    calls, agents, closed = await services.look(_now)
     await services.done(services.estimates.refresh())
     return _item(services, services.site(), name, calls, agents, closed)
 

@@ -130,7 +130,7 @@ async def _days(
         def look(tx: Tx, since: datetime = since, until: datetime = until) -> Mapping[Place, C]:
             return counted(tx, since, until)
 
-        places = await services.read(look)
+        places = await services.look(look)
         found += [(day, place, c) for place, c in places.items() if about.queue in (None, place[0])]
     return found
 

@@ -87,7 +87,7 @@ class WebServices:
     trunks: Callable[[], Collection[Trunk]] = tuple[Trunk, ...]
     more: tuple[APIRouter, ...] = ()
 
-    async def read(self, transaction: Callable[[Tx], T]) -> T:
+    async def look(self, transaction: Callable[[Tx], T]) -> T:
         """Ask the store; ``ExternalError`` when it does not answer in time."""
         return await self.done(self.store.look(transaction))
 

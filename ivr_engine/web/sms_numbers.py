@@ -56,13 +56,13 @@ def sms_numbers_router(verifying: Verifying, look: Look) -> APIRouter:
     async def list_numbers(services: Services) -> Items[SmsNumberItem]:  # pyright: ignore[reportUnusedFunction]
         """Every number that the site names: verified or not, the queues that use it, its rate, and what it
         carried in the last 24 hours."""
-        return Items(items=await services.read(lambda tx: _items(tx, services)))
+        return Items(items=await services.look(lambda tx: _items(tx, services)))
 
     @router.post("/look", summary="Ask the provider now")
     async def look_now(services: Services) -> Items[SmsNumberItem]:  # pyright: ignore[reportUnusedFunction]
         """Numbers that are in the provider's list are verified by that; it is asked every hour anyway."""
         await look()
-        return Items(items=await services.read(lambda tx: _items(tx, services)))
+        return Items(items=await services.look(lambda tx: _items(tx, services)))
 
     @router.get("/{number}", summary="One number", responses=MISSING)
     async def show_number(services: Services, number: str) -> SmsNumberItem:  # pyright: ignore[reportUnusedFunction]
@@ -91,7 +91,7 @@ def sms_numbers_router(verifying: Verifying, look: Look) -> APIRouter:
 
 
 async def _one(services: WebServices, number: str) -> SmsNumberItem:
-    found = await services.read(lambda tx: _items(tx, services))
+    found = await services.look(lambda tx: _items(tx, services))
     item = next((item for item in found if item.number == number), None)
     if item is None:
         raise Refused(f"{number} is not one of the site's numbers", missing=True)

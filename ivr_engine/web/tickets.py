@@ -30,14 +30,14 @@ async def list_tickets(
 ) -> Items[TicketItem]:
     """With the customer's messages as comments and their pictures as files."""
     number = asked_number(caller, services.site().country) if caller is not None else None
-    found = await services.read(lambda tx: tx.tickets.search(caller=number, limit=limit))
+    found = await services.look(lambda tx: tx.tickets.search(caller=number, limit=limit))
     return Items(items=[TicketItem.of(ticket) for ticket in found])
 
 
 @router.get("/{ticket_id}", summary="One ticket", responses=MISSING)
 async def show_ticket(services: Services, ticket_id: str) -> TicketItem:
     """The ticket with its comments and files."""
-    return TicketItem.of(await services.read(lambda tx: tx.tickets.get(ticket_id)))
+    return TicketItem.of(await services.look(lambda tx: tx.tickets.get(ticket_id)))
 
 
 @router.get(
@@ -55,5 +55,5 @@ async def fetch_file(services: Services, ticket_id: str, file_id: str) -> FileRe
             raise Refused("this ticket has no such file", missing=True)
         return file
 
-    file = await services.read(find)
+    file = await services.look(find)
     return await files.stored(services.media_folder, file.file, file.content_type, file.id)
