@@ -16,7 +16,7 @@ from math import ceil
 import structlog
 
 from ivr_engine.asterisk.ari_client import AriClient
-from ivr_engine.asterisk.ari_operations import Asterisk
+from ivr_engine.asterisk.ari_operations import Asterisk, Channels
 from ivr_engine.asterisk.leg import AriLeg
 from ivr_engine.asterisk.settings import AriSettings
 from ivr_engine.errors import ExternalError, Gone, NotInStasis, Rejected, Unreachable
@@ -119,11 +119,13 @@ class Phones:
         await self._config.update_object(config_class="res_pjsip", object_type=kind, id=name, fields=pairs)
 
     async def create(self, leg: AriLeg, phone: str, caller: str | None, trunk: str | None = None) -> None:
-        """Make the channel before dialling: so it is ours from its first moment, and outlives us."""
+        """Make the channel before dialling: so it is ours from its first moment, and outlives us.
+
+        Over HTTP: Asterisk waits for one of its SIP threads, which may all be busy with a trunk's name."""
         endpoint = _endpoint_of(phone, trunk)
         shown = {"CONNECTEDLINE(num)": caller, "CONNECTEDLINE(num-pres)": "allowed"} if caller else None
         try:
-            await self._client.channels.create(
+            await Channels(self._client.slow).create(
                 endpoint=endpoint,
                 app=self._settings.application,
                 channel_id=leg.id,

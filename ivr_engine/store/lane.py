@@ -19,7 +19,7 @@ from ivr_engine.store.transaction import Broken, Function, Outcome
 T = TypeVar("T")
 
 GROUP_LIMIT: Final = 64
-"""Transactions committed together at most: about 10 ms of work, so that the last does not wait long."""
+"""Transactions committed together at most: about 10 ms of work on SQLite, so that the last need not wait."""
 
 GATHER_S: Final = 0.02
 """After a commit the next waits so long for company. Only under load is there one so soon: then a commit

@@ -393,5 +393,6 @@ async def test_every_verb_works_whichever_is_told_first(events_first: bool) -> N
         await leg.answer()
         assert await leg.play([HELLO]) == Finished()
         phone = await one.telephony.dial("anna", leg_id="a1", caller="+49", timeout_s=5)
+        assert {made.over for made in one.fake.requests("POST", "channels/create")} == {"http"}
         await one.telephony.connect("talk", [leg, phone])
         await leg.hang_up()
