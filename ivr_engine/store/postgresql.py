@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 
-from ivr_engine.errors import ExternalError, OutcomeUnknown, Unreachable
+from ivr_engine.errors import OutcomeUnknown, Unreachable
 from ivr_engine.ports import Tx
 from ivr_engine.store.connection import EventsUnsettled, Later, Statements
 from ivr_engine.store.elsewhere import Elsewhere
@@ -140,10 +140,10 @@ class PostgresRunner:
             outcomes = self._once(functions)
         except OutcomeUnknown as error:
             return [Broken(OutcomeUnknown(*error.args)) for _ in functions]
-        except STORE_ERRORS:
-            self._drop()
-        except (_Alone, _Again, ExternalError):
+        except _Alone:
             pass
+        except Exception:  # whatever it was, each meets it alone and hears of it
+            self._drop()
         else:
             return [
                 self._outcome(function) if _reads_events(outcome) else outcome

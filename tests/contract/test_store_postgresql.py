@@ -175,6 +175,31 @@ async def test_engines_leave_each_other_the_messages_they_took(store: Store, oth
     assert not taken[0] & taken[1]
 
 
+_REFUSED_AT_THE_COMMIT = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'check_violation'; END $$;
+    CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON calls DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW WHEN (NEW.id = 'bad') EXECUTE FUNCTION refuse();
+"""
+
+
+async def test_a_commit_that_is_refused_concerns_only_who_is_to_blame(postgresql: Server) -> None:
+    url = postgresql.url(postgresql.create())  # of its own: it keeps the trigger
+    async with kept(await asyncio.to_thread(connect, url)) as store:
+        postgresql.execute(_REFUSED_AT_THE_COMMIT, database_of(url))
+        held = Held()
+        first = asyncio.ensure_future(store.run(held))
+        await held.started()
+        asked = [asyncio.ensure_future(store.run(adding(call(id=each)))) for each in ("one", "bad", "two")]
+        await asyncio.sleep(0)
+        held.release()
+        async with asyncio.timeout(DEADLINE_S):
+            results = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), Refused, type(None)]
+        await first
+        assert {one.id for one in await store.run(lambda tx: tx.calls.search())} == {"one", "two"}
+
+
 async def test_what_always_conflicts_is_given_up(store: Store, url: str, postgresql: Server) -> None:
     one, runs = call(), list[int]()
     await store.run(adding(one))
