@@ -88,10 +88,10 @@ class WaitEstimates:
 
     async def _catch_up(self, now: datetime) -> None:
         if self._watch is None:
-            self._watch = await self._store.look(lambda tx: tx.waits.load()) or WaitWatch()
+            self._watch = await self._store.run(lambda tx: tx.waits.load()) or WaitWatch()
         watch = self._watch
         self._staff(watch)
-        while page := await self._store.look(_after(watch.through)):
+        while page := await self._store.run(_after(watch.through)):
             for event in page:
                 watch.tell(event, self._staffing)
             if len(page) < _PAGE:

@@ -290,7 +290,7 @@ class MetricsPage:
     async def begin(self) -> None:
         """Count from here on. Without this call the first scrape is the beginning."""
         async with self._one_at_a_time:
-            self._seen = await self._store.look(lambda tx: tx.events.newest_id())
+            self._seen = await self._store.run(lambda tx: tx.events.newest_id())
 
     async def render(self) -> bytes:
         """The exposition text, with what others put into the process-wide registry. Also without a store
@@ -306,19 +306,19 @@ class MetricsPage:
 
     async def _catch_up(self) -> None:
         if self._seen is None:
-            self._seen = await self._store.look(lambda tx: tx.events.newest_id())
-        while page := await self._store.look(_after(self._seen)):
+            self._seen = await self._store.run(lambda tx: tx.events.newest_id())
+        while page := await self._store.run(_after(self._seen)):
             for event in page:
                 self._metrics.count(event)
             self._seen = page[-1].id
             if len(page) < _PAGE:
                 break
-        calls, states = await self._store.look(_now)
+        calls, states = await self._store.run(_now)
         self._set_gauges(calls, states)
         now = self._clock.now()
         if self._funnel_at is None or not timedelta() <= now - self._funnel_at < FUNNEL_EVERY:
             self._funnel_at = now
-            self._set_funnel(await self._store.look(lambda tx: _today(tx, now)))
+            self._set_funnel(await self._store.run(lambda tx: _today(tx, now)))
 
     def _set_funnel(self, today: dict[Place, Funnel]) -> None:
         gauge = self._metrics.funnel

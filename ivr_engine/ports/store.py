@@ -104,8 +104,9 @@ class Store(Protocol):
         ...
 
     async def look(self, transaction: Callable[[Tx], T]) -> T:
-        """Run beside those that write, which do not wait for it: for lists, reports and the like, however
-        long they take. It sees what was durable when it began, and may not write."""
+        """Run beside those that write, which do not wait for it: for lists and reports that people ask for,
+        however long they take. Nothing on a call's way, for it may wait behind such a report. It sees what
+        was durable when it began, and may not write."""
         ...
 
     def listen(self, heard: Callable[[Changes], None]) -> None:

@@ -26,7 +26,7 @@ from ivr_engine.store.upgrade import create, migrate
 
 T = TypeVar("T")
 
-LOOKERS: Final = 2
+LOOKERS: Final = 4
 """Transactions that only look, under way at once: a long report keeps one of them."""
 
 CHECK_TIMEOUT_S: Final = 5.0
@@ -39,7 +39,7 @@ _log: Final = structlog.get_logger()
 
 
 class ThreadedStore:
-    """``ports.Store`` on threads: one that writes, two that look beside it, however long they take."""
+    """``ports.Store`` on threads: one that writes, some that look beside it, however long they take."""
 
     def __init__(
         self,
@@ -90,8 +90,8 @@ class ThreadedStore:
         self._closed = True
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._writing.close()  # first: a long look must keep no write from being done
                 await self._looking.close()
-                await self._writing.close()
         except TimeoutError:
             raise Unreachable(
                 f"{self._place} was still busy {CLOSE_TIMEOUT_S:.0f} s after it was closed"

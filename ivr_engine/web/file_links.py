@@ -123,7 +123,7 @@ class FileFront:
             return answer(403, "link_not_good", "this link was never good, or is not any more")
         try:
             async with asyncio.timeout(STORE_ANSWERS_S):
-                found = await self._store.look(lambda tx: self._find(tx, owner, file))
+                found = await self._store.run(lambda tx: self._find(tx, owner, file))
             return await files.stored(self._folder, found[0], found[1], file)
         except Refused:
             return answer(404, "not_found", "the file is no longer here")

@@ -112,7 +112,7 @@ def sms_numbers_check(store: Store, site: Callable[[], Site]) -> Check:
 
     async def probe() -> None:
         doubts.clear()
-        doubts.extend(await store.look(lambda tx: in_doubt(tx, site())))
+        doubts.extend(await store.run(lambda tx: in_doubt(tx, site())))
         if doubts:
             raise ExternalError("; ".join(f"{doubt.why}: {doubt.remedy}" for doubt in doubts))
 

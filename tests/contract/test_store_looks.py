@@ -10,7 +10,7 @@ import pytest
 
 from ivr_engine.domain.events import CallFinished
 from ivr_engine.domain.records import replace
-from ivr_engine.errors import Refused
+from ivr_engine.errors import Refused, Unreachable
 from ivr_engine.ports import Store, Tx
 from ivr_engine.store.store import LOOKERS
 from tests.contract.store_examples import KINDS, NOW, Held, adding, call, message, requested
@@ -84,6 +84,25 @@ async def test_who_writes_keeps_nobody_from_looking(on_threads: Store) -> None:
         assert await on_threads.look(lambda tx: tx.calls.get(one.id)) == one
         held.release()
     assert (await on_threads.look(lambda tx: tx.calls.get(one.id))).priority == 7
+
+
+async def test_a_look_without_end_keeps_no_write_from_being_stored(
+    on_threads: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ivr_engine.store.store.CLOSE_TIMEOUT_S", 0.3)
+    looking, writing = Held(lambda tx: tx.calls.search()), Held(adding(call()))
+    looked = asyncio.ensure_future(on_threads.look(looking))
+    await looking.started()
+    written = asyncio.ensure_future(on_threads.run(writing))
+    await writing.started()
+    closing = asyncio.ensure_future(on_threads.close())
+    await asyncio.sleep(0)
+    writing.release()
+    with pytest.raises(Unreachable, match="still busy"):
+        await closing
+    assert written.done()
+    looking.release()
+    await asyncio.wait([looked])
 
 
 async def test_closing_waits_for_a_look(on_threads: Store) -> None:
