@@ -292,6 +292,8 @@ class Ear:
 
     def _send(self) -> None:
         """Every 20 ms while there is something to say and somebody to say it to."""
+        if self._socket.fileno() < 0:
+            return
         if self._peer is not None:
             for packet in self._sender.frames(self._loop.time()):
                 self._give(packet, self._peer)
@@ -312,7 +314,7 @@ class Ear:
         """At the other side's port: the call is over, and a phone falls silent with it. A voice that went on
         would reach whoever is given the port next, and their media would come here."""
         self.hushes()
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # nothing more is there, or the ear is closed
             while True:
                 self._socket.recvmsg(0, 0, socket.MSG_ERRQUEUE)
 

@@ -84,6 +84,13 @@ async def test_it_falls_silent_when_nobody_is_at_the_other_end_any_more(pair: tu
         next_there.close()
 
 
+async def test_an_ear_that_is_closed_presses_nothing(pair: tuple[Ear, Ear]) -> None:
+    one, _ = pair
+    one.close()
+    with pytest.raises(TimeoutError):
+        await one.presses("1", within=0.3)
+
+
 async def test_other_datagrams_are_ignored(pair: tuple[Ear, Ear]) -> None:
     one, _ = pair
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as somebody:
