@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
@@ -40,28 +40,16 @@ class WatchedStore:
         self._closing = False
 
     async def run(self, transaction: Callable[[Tx], T]) -> T:
-        try:
-            return await self._store.run(transaction)
-        except ExternalError as error:
-            self._is_lost(error)
-            raise
+        return await self._noticing(self._store.run(transaction))
 
     async def look(self, transaction: Callable[[Tx], T]) -> T:
-        try:
-            return await self._store.look(transaction)
-        except ExternalError as error:
-            self._is_lost(error)
-            raise
+        return await self._noticing(self._store.look(transaction))
 
     def listen(self, heard: Callable[[Changes], None]) -> None:
         self._store.listen(heard)
 
     async def check(self) -> None:
-        try:
-            await self._store.check()
-        except ExternalError as error:
-            self._is_lost(error)
-            raise
+        await self._noticing(self._store.check())
         self._is_back()
 
     async def close(self) -> None:
@@ -80,6 +68,13 @@ class WatchedStore:
             await asyncio.sleep(LOOK_AGAIN_S)
             with suppress(ExternalError):
                 await self.check()
+
+    async def _noticing(self, work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except ExternalError as error:
+            self._is_lost(error)
+            raise
 
     def _is_lost(self, error: ExternalError) -> None:
         if self._closing or self._lost.is_set() or isinstance(error, Conflict):
