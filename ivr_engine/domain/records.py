@@ -7,6 +7,7 @@ tenth of what a dataclass of as many fields does. The others are dataclasses.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 from msgspec import Struct, structs
@@ -19,3 +20,16 @@ def replace(record: R, /, **changes: Any) -> R:  # noqa: ANN401 - as of dataclas
     if isinstance(record, Struct):
         return cast("R", structs.replace(record, **changes))
     return cast("R", dataclasses.replace(cast("Any", record), **changes))
+
+
+def differing(record: Struct, before: Struct | None) -> Sequence[tuple[str, Any]]:
+    """Each field in which ``record`` differs from ``before``, and what it is now; without ``before`` all."""
+    now = structs.astuple(record)
+    if before is None:
+        return tuple(zip(record.__struct_fields__, now, strict=True))
+    then = structs.astuple(before)
+    return [
+        (name, value)
+        for name, value, was in zip(record.__struct_fields__, now, then, strict=True)
+        if value is not was and value != was
+    ]

@@ -47,6 +47,8 @@ _RETRYABLE_CODES: Final = {"30001": 5.0, "21611": 5.0}
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What decoding raises on JSON that is broken, of another shape, not UTF-8 or nested without end."""
 
+_JSON: Final = {"Content-Type": "application/json"}
+
 _STATUS: Final = {
     "queued": MessageStatus.ACCEPTED,
     "sent": MessageStatus.SENT,
@@ -120,10 +122,13 @@ class Simulator:
         self._session = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {account.secret}", "Accept-Encoding": "identity"},
             connector=aiohttp.TCPConnector(limit=64),
+            cookie_jar=aiohttp.DummyCookieJar(),
             # A compressed answer could unpack to any size; none is asked for and none is unpacked.
             auto_decompress=False,
             raise_for_status=False,
         )
+
+        self._send_within = _within(account.send_s)
 
     @property
     def name(self) -> str:
@@ -146,8 +151,9 @@ class Simulator:
         try:
             async with self._session.post(
                 f"{self._base}/v1/messages",
-                json=body,
-                timeout=_within(self._account.send_s),
+                data=msgspec.json.encode(body),
+                headers=_JSON,
+                timeout=self._send_within,
                 allow_redirects=False,
             ) as answer:
                 return _sent(answer.status, answer.headers.get("Retry-After"), await answer.read())

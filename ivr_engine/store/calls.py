@@ -13,6 +13,7 @@ from ivr_engine.domain.callbacks import Callback
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.capacity import Stay
 from ivr_engine.domain.consent import Consent, WaitTimeSmsStatus
+from ivr_engine.domain.records import differing
 from ivr_engine.domain.routing import Routing
 from ivr_engine.domain.talk import RecordingAnswer, Talk
 from ivr_engine.domain.visit import Visit
@@ -109,7 +110,7 @@ class CallTable:
         return self._db.row(_KNEW, {"channel": channel_id}) is not None
 
     def add(self, call: Call) -> None:
-        self._db.write(_INSERT, {"id": call.id, **_values(call)})
+        self._db.write(_INSERT, _values(call))
         self._noted.call(None, call)
         self._remembered(call)
 
@@ -162,7 +163,6 @@ def _calls_back(call: Call) -> str | None:
     return call.callback.number if call.callback and call.is_callback else None
 
 
-_FIELDS: Final = tuple(name for name in Call.__struct_fields__ if name != "id")
 _COLUMNS: Final[dict[str, Callable[[Call], Values]]] = {
     "queue": lambda call: {"queue": call.queue, "line": _line(call)},
     "chapter": lambda call: {
@@ -204,12 +204,12 @@ def _values(call: Call, before: Call | None = None) -> dict[str, Any]:
     """The columns; with ``before``, those of what differs: writing one that an index has costs, and so does
     making thirty that nobody writes."""
     values: dict[str, Any] = {}
-    for name in _FIELDS:
-        value = getattr(call, name)
-        if before is not None and value == getattr(before, name):
-            continue
+    for name, value in differing(call, before):
         columns = _COLUMNS.get(name)
-        values.update({name: value} if columns is None else columns(call))
+        if columns is None:
+            values[name] = value
+        else:
+            values.update(columns(call))
     return values
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, Executable, Row, Select
+from sqlalchemy import Executable, Row, Select
 
 from ivr_engine.domain.opt_outs import Pseudonym, pseudonyms
 from ivr_engine.errors import Refused
@@ -48,7 +48,7 @@ class Statements:
 
     def __init__(
         self,
-        connection: Connection,
+        opened: prepared.Opened,
         place: str,
         *,
         events_until: int | None = ALL_EVENTS,
@@ -56,7 +56,7 @@ class Statements:
     ) -> None:
         self._later = Later() if later is None else later
         self._looking = False
-        self._opened = prepared.Opened(connection)
+        self._opened = opened
         self._place = place
         self._events_until = events_until
         self.failure: Exception | None = None
@@ -123,7 +123,6 @@ class Statements:
 
     def close(self) -> None:
         """The transaction is over: whoever kept hold of it must not write into the next one."""
-        self._opened.close()
         self.failure = Refused("this transaction is over")
 
     def json(self, encode: Callable[[object], bytes], value: object) -> str:
@@ -174,8 +173,9 @@ def _nul_in(values: Values | Sequence[Values]) -> Refused | None:
     # The abstract Mapping would be asked at every statement, and is slow to say no.
     is_one = isinstance(values, (dict, MappingProxyType))
     for row in (cast("Values", values),) if is_one else cast("Sequence[Values]", values):
-        for name, value in row.items():
+        for value in row.values():
             if type(value) is str and "\0" in value:
+                name = next(name for name in row if row[name] is value)
                 return Refused(f"the store refuses this text: a NUL character in {name}")
     return None
 

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Row, Select, and_, bindparam, false, func, or_, select, true, union_all
 
 from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, MessageStatus, Urgency
+from ivr_engine.domain.records import differing
 from ivr_engine.errors import Refused
 from ivr_engine.store.connection import Statements
 from ivr_engine.store.tables import HAS_PENDING_MEDIA, IS_DUE_LATER, IS_READY, messages
@@ -179,7 +180,7 @@ class MessageTable:
             name = {"provider": message.provider, "provider_id": message.provider_id}
             if self._db.row(_IS_THERE, name) is not None:
                 return False
-        self._db.write(_INSERT, {"id": message.id, **self._values(message)})
+        self._db.write(_INSERT, self._values(message))
         self._remembered(message)
         return True
 
@@ -252,10 +253,15 @@ class MessageTable:
         return message
 
     def _values(self, message: Message, before: Message | None = None) -> dict[str, Any]:
-        values = _columns(message, before)
-        if before is None or message.media != before.media:
-            values["media"] = self._db.json(_encode, message.media) if message.media else None
-            values["media_pending"] = any(one.status is MediaStatus.PENDING for one in message.media)
+        values: dict[str, Any] = {}
+        for name, value in differing(message, before):
+            if name == "media":
+                values["media"] = self._db.json(_encode, message.media) if message.media else None
+                values["media_pending"] = any(one.status is MediaStatus.PENDING for one in message.media)
+            else:
+                values[name] = value.value if isinstance(value, Enum) else value
+        if before is None or message.ready is not before.ready:
+            values["ready"] = message.ready
         return values
 
     def _one(
@@ -268,21 +274,6 @@ class MessageTable:
         self, statement: Select[Any], values: Mapping[str, Any], *, lock: bool = False
     ) -> list[Message]:
         return [_message(row) for row in self._db.rows(statement, values, lock=lock)]
-
-
-_PLAIN: Final = tuple(name for name in Message.__struct_fields__ if name not in ("id", "media"))
-
-
-def _columns(message: Message, before: Message | None) -> dict[str, Any]:
-    """All but the media; with ``before``, those of what differs."""
-    values: dict[str, Any] = {}
-    for name in _PLAIN:
-        value = getattr(message, name)
-        if before is None or value != getattr(before, name):
-            values[name] = value.value if isinstance(value, Enum) else value
-    if before is None or message.ready is not before.ready:
-        values["ready"] = message.ready
-    return values
 
 
 def _message(row: Row[Any]) -> Message:

@@ -16,6 +16,7 @@ from ivr_engine.ports import Tx
 from ivr_engine.store.connection import EventsUnsettled, Later, Statements
 from ivr_engine.store.elsewhere import Elsewhere
 from ivr_engine.store.failures import STORE_ERRORS, Conflict, Lost, Taken, translated
+from ivr_engine.store.prepared import Opened
 from ivr_engine.store.transaction import Broken, Done, Function, Outcome, Transaction
 
 CONNECT_TIMEOUT_S: Final = 5
@@ -189,13 +190,14 @@ class PostgresRunner:
     def _once(self, functions: Sequence[Function], events_until: int | None = None) -> list[Outcome]:
         connection = self._open()
         connection.begin()
-        later, outcomes, wrote = Later(), list[Outcome](), False
+        later, opened, outcomes, wrote = Later(), Opened(connection), list[Outcome](), False
         for function in (*functions, _write_what_waits):
-            statements = Statements(connection, self._place, events_until=events_until, later=later)
+            statements = Statements(opened, self._place, events_until=events_until, later=later)
             outcome = _run(function, statements, self._elsewhere)
             failure, touched = statements.failure, statements.touched
             statements.close()
             if touched and isinstance(outcome, Broken):
+                opened.close()
                 self._undo(connection)
                 if len(functions) > 1:
                     raise _Alone
@@ -204,6 +206,7 @@ class PostgresRunner:
                 return [outcome]
             outcomes.append(outcome)
             wrote = wrote or touched
+        opened.close()
         # Also when they decided not to write: only then is what they decided on known to be true.
         self._commit(connection, wrote=wrote)
         return outcomes[:-1]

@@ -44,8 +44,8 @@ class Cursor(Protocol):
 
 
 class Opened:
-    """A connection within one transaction, whose statements share a cursor: making one costs a third of what
-    running a small statement does. ``close`` it before the transaction ends."""
+    """A connection until its next commit, whose statements share a cursor: making one costs a third of what
+    running a small statement does. ``close`` it before the commit."""
 
     __slots__ = ("_cursor", "connection", "dialect")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -24,6 +25,7 @@ from ivr_engine.store.messages import MessageTable
 from ivr_engine.store.noted import NOTHING, Noted
 from ivr_engine.store.opt_outs import OptOutTable
 from ivr_engine.store.paces import PaceTable
+from ivr_engine.store.prepared import Opened
 from ivr_engine.store.privacy import PrivacyTable
 from ivr_engine.store.queues import QueueTable
 from ivr_engine.store.recordings import RecordingTable
@@ -165,10 +167,9 @@ class Runner:
             raise _NoStart(translated(error, self._place)) from error
         later = Later()
         try:
-            outcomes = [self._one(connection, function, later) for function in functions]
-            last = Statements(connection, self._place, later=later)
-            last.write_later()
-            last.close()
+            with closing(Opened(connection)) as opened:
+                outcomes = [self._one(opened, function, later) for function in functions]
+                Statements(opened, self._place, later=later).write_later()
             connection.commit()
         except STORE_ERRORS as error:
             self._undo(connection)
@@ -178,8 +179,8 @@ class Runner:
             raise
         return outcomes
 
-    def _one(self, connection: Connection, function: Function, later: Later) -> Outcome:
-        statements = Statements(connection, self._place, later=later)
+    def _one(self, opened: Opened, function: Function, later: Later) -> Outcome:
+        statements = Statements(opened, self._place, later=later)
         try:
             transaction = Transaction(statements)
             value = function(transaction.port)
