@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 from typing import Final
 
 import uvloop
@@ -12,12 +11,8 @@ import uvloop
 from ivr_engine.bootstrap.engine import Engine
 from ivr_engine.bootstrap.parts import Parts, load
 from ivr_engine.observability.lag import LagStore
-from ivr_engine.observability.metrics import Metrics, TimedStore
+from ivr_engine.observability.metrics import Metrics
 from ivr_engine.settings import Settings
-
-SWITCH_INTERVAL_S: Final = 0.0005
-"""How soon the store's thread gives way to the event loop: a tenth of Python's default, because callers
-feel the loop's delay and the store's they do not."""
 
 GARBAGE_AFTER: Final = 20_000
 """Objects made and not freed before the garbage collector looks; Python's own 700 are a few calls."""
@@ -26,7 +21,6 @@ GARBAGE_AFTER: Final = 20_000
 def run(settings: Settings) -> int:
     """Run the engine until SIGTERM or SIGINT. Returns the exit code; raises ``IvrError`` for what an
     admin has to mend before it can start."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     return uvloop.run(_main(settings))
 
 
@@ -36,7 +30,7 @@ async def _main(settings: Settings) -> int:
     _spare_garbage_collector()
     try:
         await loaded.store.check()
-        parts = Parts(settings, loaded, LagStore(TimedStore(loaded.store, metrics)), metrics)
+        parts = Parts(settings, loaded, LagStore(loaded.store, metrics.store_latency.observe), metrics)
         return await Engine(parts).run()
     finally:
         await loaded.store.close()

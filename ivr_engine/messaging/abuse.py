@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ivr_engine.domain.consent import NotOffered, OfferRules, why_not_written_to
+from ivr_engine.domain.consent import NotOffered, why_not_written_to
 from ivr_engine.domain.messages import ASKED_FOR, Message
 from ivr_engine.domain.numbers import receiver
 from ivr_engine.ports import Clock, Tx
@@ -20,7 +20,7 @@ def abuse_veto(site: Callable[[], Site], clock: Clock) -> Callable[[Tx, Message]
         if message.purpose not in ASKED_FOR:
             return None
         now = site()
-        why = why_not_written_to(_of_any_queue(now), receiver(message.recipient))
+        why = why_not_written_to(now.rules_of_any_queue, receiver(message.recipient))
         if why is not None:
             return why
         counters = now.abuse.caps.counters(message.recipient)
@@ -29,16 +29,3 @@ def abuse_veto(site: Callable[[], Site], clock: Clock) -> Callable[[Tx, Message]
         return None if over is None else NotOffered.of_cap(over.cap)
 
     return veto
-
-
-def _of_any_queue(site: Site) -> OfferRules:
-    """The countries that callers of some queue may be in: which queue it was counts when it is offered."""
-    rules = [site.rules_for(queue) for queue in site.queues]
-    abroad = frozenset[str]().union(*(one.countries for one in rules if one.non_domestic))
-    return OfferRules(
-        enabled=True,
-        home_country=site.country,
-        non_domestic=bool(abroad),
-        countries=abroad,
-        blocked=tuple(sorted(site.abuse.blocked)),
-    )

@@ -1,4 +1,5 @@
-"""How long the store makes its users wait, at this moment: a store that hangs has no latency to report."""
+"""How long the store makes its users wait: each time, and at this moment, because a store that hangs has no
+latency to report."""
 
 from __future__ import annotations
 
@@ -14,11 +15,17 @@ REMEMBERED_S: Final = 2.0
 """How long the last transaction speaks for the store; after that only those under way do."""
 
 
-class LagStore:
-    """``ports.Store``: runs ``store``, and knows its lag."""
+def _nobody_asks(_seconds: float) -> None:
+    pass
 
-    def __init__(self, store: Store) -> None:
+
+class LagStore:
+    """``ports.Store``: runs ``store``, and knows its lag. ``took`` hears of each transaction how many seconds
+    whoever asked for it waited, also when it failed."""
+
+    def __init__(self, store: Store, took: Callable[[float], None] = _nobody_asks) -> None:
         self._store = store
+        self._took = took
         self._under_way: dict[int, float] = {}
         self._started = 0
         self._last_s = 0.0
@@ -42,6 +49,7 @@ class LagStore:
             del self._under_way[me]
             self._last_at = loop.time()
             self._last_s = self._last_at - began
+            self._took(self._last_s)
 
     async def look(self, transaction: Callable[[Tx], T]) -> T:
         return await self._store.look(transaction)

@@ -44,7 +44,7 @@ from ivr_engine.domain.events import (
 from ivr_engine.domain.sms_reports import STEPS, Funnel, Place
 from ivr_engine.domain.wait_watch import Accuracy, Of, QueueReport
 from ivr_engine.errors import ExternalError
-from ivr_engine.ports import Changes, Clock, Store, Tx
+from ivr_engine.ports import Clock, Store, Tx
 
 T = TypeVar("T")
 
@@ -358,33 +358,6 @@ def _now(tx: Tx) -> tuple[list[Call], Tally[str]]:
 def _today(tx: Tx, now: datetime) -> dict[Place, Funnel]:
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return tx.sms_reports.funnel(midnight, midnight + timedelta(days=1))
-
-
-class TimedStore:
-    """A store that measures what its users wait for."""
-
-    def __init__(self, store: Store, metrics: Metrics) -> None:
-        self._store = store
-        self._latency = metrics.store_latency
-
-    async def run(self, transaction: Callable[[Tx], T]) -> T:
-        began = time.perf_counter()
-        try:
-            return await self._store.run(transaction)
-        finally:
-            self._latency.observe(time.perf_counter() - began)
-
-    async def look(self, transaction: Callable[[Tx], T]) -> T:
-        return await self._store.look(transaction)
-
-    def listen(self, heard: Callable[[Changes], None]) -> None:
-        self._store.listen(heard)
-
-    async def check(self) -> None:
-        await self._store.check()
-
-    async def close(self) -> None:
-        await self._store.close()
 
 
 async def watch_loop(metrics: Metrics) -> None:

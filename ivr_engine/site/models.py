@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -134,17 +135,40 @@ class Site(Settings):
         return schedule is None or opening(self.schedules[schedule].schedule, now).open
 
     def rules_for(self, queue: str) -> OfferRules:
-        """Whether and to whom callers in ``queue`` are offered the wait-time SMS.
+        """Whether and to whom callers in ``queue`` are offered the wait-time SMS; ``QueueRemoved`` when the
+        site has no such queue.
 
         In-call SMS must be on too, each globally and for the queue.
         """
-        own = self.queue(queue)
-        return offer_rules(
-            self.wait_time_sms,
-            own.wait_time_sms,
-            in_call=self.in_call_sms.enabled and own.in_call_sms,
+        if queue not in self._offer_rules:
+            raise QueueRemoved(queue)
+        return self._offer_rules[queue]
+
+    @cached_property
+    def _offer_rules(self) -> Mapping[str, OfferRules]:
+        return {
+            name: offer_rules(
+                self.wait_time_sms,
+                own.wait_time_sms,
+                in_call=self.in_call_sms.enabled and own.in_call_sms,
+                home_country=self.country,
+                blocked=self.abuse.blocked,
+            )
+            for name, own in self.queues.items()
+        }
+
+    @cached_property
+    def rules_of_any_queue(self) -> OfferRules:
+        """The countries that callers of some queue may be in: for an SMS on its way, when which queue it was
+        has been asked."""
+        rules = self._offer_rules.values()
+        abroad = frozenset[str]().union(*(one.countries for one in rules if one.non_domestic))
+        return OfferRules(
+            enabled=True,
             home_country=self.country,
-            blocked=self.abuse.blocked,
+            non_domestic=bool(abroad),
+            countries=abroad,
+            blocked=tuple(sorted(self.abuse.blocked)),
         )
 
     def abandoned_tickets_of(self, queue: str) -> AbandonedTickets:

@@ -27,7 +27,8 @@ from ivr_engine.domain.wait_estimate import Estimate
 from ivr_engine.domain.wait_watch import Accuracy, Of, QueueReport, Told
 from ivr_engine.errors import ExternalError
 from ivr_engine.observability import metrics as module
-from ivr_engine.observability.metrics import Metrics, MetricsPage, TimedStore, watch_loop
+from ivr_engine.observability.lag import LagStore
+from ivr_engine.observability.metrics import Metrics, MetricsPage, watch_loop
 from ivr_engine.ports import Store, Tx
 from ivr_engine.store import connect
 
@@ -120,7 +121,7 @@ async def test_what_became_of_todays_offers_is_looked_at_once_a_minute(store: St
 
 async def test_a_transaction_is_timed_also_when_it_fails(store: Store) -> None:
     metrics = Metrics()
-    timed = TimedStore(store, metrics)
+    timed = LagStore(store, metrics.store_latency.observe)
     assert await timed.run(lambda _tx: 5) == 5
 
     def fail(_tx: Tx) -> None:
