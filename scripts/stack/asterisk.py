@@ -109,10 +109,15 @@ class Asterisk:
         self._order(do="kill")
 
     def restart(self) -> None:
-        """Start Asterisk (ending it first if it runs) and wait until ARI answers."""
+        """Start Asterisk (ending it first if it runs); returns when it takes calls. ``StackError``: it does
+        not."""
         self._order(do="stop")
         self._order(do="start")
         self.wait_for_ari()
+        self.cli("core waitfullybooted")
+        if f":{self.sip_port} " not in f"{self.cli('pjsip show transports')} ".replace("\n", " "):
+            # Somebody took the port after it was looked at: Asterisk goes on without it.
+            raise StackError(f"Asterisk does not listen on UDP port {self.sip_port}.\n{self.log()[-2000:]}")
 
     def wait_for_ari(self) -> None:
         """Return once ARI answers; raise ``StackError`` when it does not in time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 from contextlib import ExitStack
+from typing import Final
 
 from dialplan import configure
 from dialplan.configure import LOOPBACK
@@ -12,6 +13,11 @@ from scripts.stack.errors import StackError
 
 RTP_PORTS = 2000
 """Per instance: two a leg, so 1000 legs at once."""
+
+OURS: Final = (*range(6000, 8000), *range(8200, 12_000))
+"""For what listens in tests. Below the ports that the kernel hands out by itself (32768 and up), where
+anybody's next connection may take one before its owner is up; beside those for RTP and for SIPp, and those
+that `scripts/run` uses."""
 
 
 class Ports(configure.Ports):
@@ -22,11 +28,11 @@ class Ports(configure.Ports):
         """Ports nobody uses now, for tests."""
         rtp_start = _free_range()
         return Ports(
-            sip=_free(socket.SOCK_DGRAM),
-            http=_free(socket.SOCK_STREAM),
+            sip=free(socket.SOCK_DGRAM),
+            http=free(socket.SOCK_STREAM),
             rtp_start=rtp_start,
             rtp_end=rtp_start + RTP_PORTS - 1,
-            ami=_free(socket.SOCK_STREAM),
+            ami=free(socket.SOCK_STREAM),
         )
 
     def check(self, network: configure.Network | None = None) -> None:
@@ -56,10 +62,23 @@ def usable(port: int, kind: socket.SocketKind, host: str = LOOPBACK) -> bool:
         return True
 
 
-def _free(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+def free(kind: socket.SocketKind) -> int:
+    """A port that nobody uses now, and that no other process of ours is given while this one lives: whoever
+    it is for may take a second to bind it. ``kind``: ``socket.SOCK_DGRAM`` or ``SOCK_STREAM``."""
+    ports = list(OURS)
+    random.shuffle(ports)
+    for port in ports:
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0ivr-engine-port-{port}")  # a name that is gone when its process is
+        except OSError:
+            claim.close()
+            continue
+        if usable(port, kind):
+            claim.detach()  # held until the process ends
+            return port
+        claim.close()
+    raise StackError(f"There is no free port among {OURS[0]} to {OURS[-1]}.")
 
 
 def _free_range() -> int:

@@ -24,7 +24,7 @@ import pytest
 from ivr_engine.domain.records import replace
 from ivr_engine.ports import Accepted, NotListed, OwnNumber
 from ivr_engine.sms.twilio import Twilio
-from scripts.stack import prism
+from scripts.stack import ports, prism
 from tests.contract.fake_twilio import SID, TOKEN, account
 from tests.contract.sms_worlds import PHONE, SENDER, message
 
@@ -48,9 +48,7 @@ def served() -> tuple[str, Path]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command, path = served()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = ports.free(socket.SOCK_STREAM)
     log = tmp_path_factory.mktemp("prism") / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(

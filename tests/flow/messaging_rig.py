@@ -35,6 +35,7 @@ from ivr_engine.web.file_links import FileFront, FileLinks, message_file
 from ivr_engine.web.handset import handset_router
 from ivr_engine.web.server import serve
 from ivr_engine.web.webhooks import WebhookFront, WebhookServices
+from scripts.stack import ports
 
 SECRET = "a secret of the tests"
 PHONE = "+4915112345678"
@@ -53,8 +54,7 @@ class WallClock:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    return ports.free(socket.SOCK_STREAM)
 
 
 @dataclass

@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import yaml
 
-from scripts.stack import Asterisk
+from scripts.stack import Asterisk, ports
 from tests.sipp.stage import sound_files
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
@@ -253,9 +253,7 @@ def short_prompts(folder: Path, **texts: str) -> Path:
 
 def free_tcp_port() -> int:
     """A TCP port nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free(socket.SOCK_STREAM)
 
 
 def _answers(url: str) -> bool:

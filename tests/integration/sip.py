@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ivr_engine.sipp.process import ends_with_us
-from scripts.stack import Ports
+from scripts.stack import ports
 
 REGISTERED_S = 60
 
@@ -223,7 +224,7 @@ class Call:
             scenario = scenario.replace(f"[{name}]", value)
         file.write_text(scenario)
         errors = file.with_suffix(".errors")
-        port = str(local_port or Ports.free().sip)
+        port = str(local_port or ports.free(socket.SOCK_DGRAM))
         process = await asyncio.create_subprocess_exec(
             *ends_with_us(),
             *(program, f"127.0.0.1:{sipp.sip_port}", "-sf", str(file), "-i", sipp.address, "-p", port),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import pytest
 
 from ivr_engine.sipp.ears import MUSIC, Ear
 from ivr_engine.sipp.sounds import Kind, Library
-from scripts.stack import Asterisk, Ports
+from scripts.stack import Asterisk, ports
 from scripts.stack.fallback import fallback_sounds
 from tests.integration.asterisk_now import nothing_left
 from tests.integration.short_fallback import short_fallback
@@ -289,7 +290,7 @@ async def test_an_agents_phone_registers_is_rung_and_can_dial_nothing(
 ) -> None:
     async with engine(asterisk) as one:
         await push_phone(one, AGENT, "secret")
-        port = Ports.free().sip
+        port = ports.free(socket.SOCK_DGRAM)
         await sipp.play(phone(), local_port=port, caller=AGENT, password="secret")
         # The name alone is worth nothing, from the very same address.
         await sipp.play(refused(401), caller=AGENT, number="700", ear=ear.port)

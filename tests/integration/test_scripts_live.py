@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -16,7 +17,7 @@ import pytest
 
 from ivr_engine.sipp.ears import MUSIC, NOTHING
 from ivr_engine.sipp.process import Server
-from scripts.stack import Asterisk, Ports
+from scripts.stack import Asterisk, Ports, StackError
 from scripts.stack.system import PROJECT
 from tests.integration.sip import eventually
 from tests.sipp.api import api_of
@@ -25,7 +26,7 @@ from tests.sipp.stage import Stage, library_of
 STARTER = """
 import signal, sys, time
 from pathlib import Path
-from scripts.stack import Asterisk, Ports
+from scripts.stack import Asterisk, Ports, StackError
 
 # Whoever is started in the background of a shell is deaf to Ctrl-C, and so are its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -104,6 +105,22 @@ async def test_asterisk_ends_with_whoever_started_it(tmp_path: Path, how: signal
     await eventually(gone)
     await eventually(lambda: none_left(str(tmp_path)))
     assert str(tmp_path) not in mounts()
+
+
+def test_a_sip_port_taken_at_the_last_moment_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asterisk itself goes on without it, and answers over ARI as if all were well."""
+
+    def too_early(_ports: Ports, _network: object) -> None:
+        """It was free when it was looked at."""
+
+    monkeypatch.setattr(Ports, "check", too_early)
+    ports = Ports.free()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", ports.sip))
+        with pytest.raises(StackError, match=f"does not listen on UDP port {ports.sip}"):
+            Asterisk.start(folder=tmp_path / "asterisk", ports=ports)
 
 
 def test_asterisk_hears_on_the_loopback_only_and_is_not_root(own_asterisk: Asterisk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import signal
 import socket
@@ -20,7 +21,7 @@ from dialplan.configure import Network, Settings, Unusable, from_environ, render
 from scripts.stack import checks, child, prism, system
 from scripts.stack.child import Child
 from scripts.stack.errors import StackError
-from scripts.stack.ports import LOOPBACK, RTP_PORTS, Ports
+from scripts.stack.ports import LOOPBACK, RTP_PORTS, Ports, free, usable
 
 PORTS = Ports(sip=15060, http=18088, rtp_start=20000, rtp_end=20999)
 
@@ -130,6 +131,18 @@ def test_free_ports_are_free_and_a_taken_one_is_named() -> None:
         taken.bind((LOOPBACK, ports.sip))
         with pytest.raises(StackError, match=f"UDP port {ports.sip} .* IVR_SIP_PORT"):
             ports.check()
+
+
+def test_a_port_is_given_to_one_process_alone() -> None:
+    """Until it is bound, which takes an Asterisk a second, nobody would know."""
+    given = [free(socket.SOCK_DGRAM) for _ in range(20)]
+    assert len(set(given)) == 20
+    assert all(usable(port, socket.SOCK_DGRAM) for port in given)
+    asked = (
+        "from scripts.stack.ports import free, socket; print([free(socket.SOCK_DGRAM) for _ in range(500)])"
+    )
+    other = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert not set(given) & set(json.loads(other.stdout))
 
 
 def test_what_failed_is_one_sentence_and_its_last_words(tmp_path: Path) -> None:
