@@ -33,7 +33,8 @@ p99 of the reaction under 20 ms. They were set for two cores on which a call in 
 8.4 ms. Where it costs more, everything does: the machine is slower, or shared with others. So the engine's
 CPU is also given as a share of what the plain dialplan costs in the same run, times 8.4 ms; and the last
 column, there only on such a machine, is a run with as many calls a second as keep it as busy with Asterisk
-as the other was with 50.
+as the other was with 50: for the reaction, which is mostly waiting for a core. A call costs more CPU then,
+because fewer at once share fewer commits.
 
 ## How it is measured
 
