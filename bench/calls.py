@@ -59,6 +59,18 @@ class Dial(Protocol):
 
 
 @dataclass(frozen=True)
+class Load:
+    """So many calls, ``rate`` a second."""
+
+    calls: int
+    rate: int
+
+    def scaled(self, share: float) -> Load:
+        """As long, with that share of the calls."""
+        return Load(max(1, round(self.calls * share)), max(1, round(self.rate * share)))
+
+
+@dataclass(frozen=True)
 class Run:
     """One load: what came of the calls, what Asterisk used for them."""
 
@@ -105,10 +117,11 @@ def main() -> int:
             ):
                 _plain_dialplan(asterisk, house)
                 dial = functools.partial(load.run, folder, callers, sip_port=ports.sip)
-                plain = _plain(asterisk, wire, dial, wanted)
-                runs = [_engine(asterisk, house, database, wire, dial, wanted)]
+                whole = Load(wanted.calls, wanted.rate)
+                plain = _plain(asterisk, wire, dial, whole)
+                runs = [_engine(asterisk, house, database, wire, dial, whole)]
                 if plain.asterisk_ms > THEIR_PLAIN_MS * NOT_THEIRS:
-                    slower = _scaled(wanted, THEIR_PLAIN_MS / plain.asterisk_ms)
+                    slower = whole.scaled(THEIR_PLAIN_MS / plain.asterisk_ms)
                     runs.append(_engine(asterisk, house, database, wire, dial, slower))
                 wire.stop()
     rows = _rows(plain, runs)
@@ -122,14 +135,8 @@ def main() -> int:
             warm_up=WARM_UP,
             database=wanted.database,
         )
-    whole = all(run.allowed == run.sms_delivered == run.sms_in_ledger == run.keys for run in runs)
-    return 0 if whole and not any(run.outcome.failed for run in (plain, *runs)) else 1
-
-
-def _scaled(wanted: argparse.Namespace, share: float) -> argparse.Namespace:
-    """As long, with that share of the calls."""
-    changed = {"calls": max(1, round(wanted.calls * share)), "rate": max(1, round(wanted.rate * share))}
-    return argparse.Namespace(**{**vars(wanted), **changed})
+    agree = all(run.allowed == run.sms_delivered == run.sms_in_ledger == run.keys for run in runs)
+    return 0 if agree and not any(run.outcome.failed for run in (plain, *runs)) else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -184,7 +191,7 @@ def _plain_dialplan(asterisk: Asterisk, house: House) -> None:
             raise SystemExit(f"the plain dialplan could not be made: {said}")
 
 
-def _plain(asterisk: Asterisk, wire: Wire, dial: Dial, wanted: argparse.Namespace) -> Run:
+def _plain(asterisk: Asterisk, wire: Wire, dial: Dial, wanted: Load) -> Run:
     _say(f"plain dialplan, {wanted.rate} calls a second")
     dial(number=PLAIN, calls=WARM_UP, rate=wanted.rate)
     wire.forget()
@@ -207,7 +214,7 @@ def _share(before: tuple[float, float]) -> float:
 
 
 def _engine(
-    asterisk: Asterisk, house: House, database: Database, wire: Wire, dial: Dial, wanted: argparse.Namespace
+    asterisk: Asterisk, house: House, database: Database, wire: Wire, dial: Dial, wanted: Load
 ) -> EngineRun:
     _say(f"engine, {wanted.rate} calls a second")
     assert house.engine is not None
@@ -292,12 +299,14 @@ def _rows(plain: Run, runs: list[EngineRun]) -> list[tuple[str, ...]]:
     def row(what: str, of_plain: str, of: Callable[[EngineRun], str]) -> tuple[str, ...]:
         return (what, of_plain, *map(of, runs))
 
-    rows = [
+    served = [row("PostgreSQL CPU a call", "-", lambda run: f"{run.database_ms or 0:.2f} ms")]
+    return [
         ("calls a second", *(str(run.rate) for run in both)),
         ("calls failed", *(f"{run.outcome.failed} of {_calls(run.outcome)}" for run in both)),
         ("keys on the wire", *(str(run.keys) for run in both)),
         ("machine busy while the calls came", *(f"{run.busy:.0%}" for run in both)),
         row("engine CPU a call", "-", lambda run: f"{run.engine_ms:.2f} ms"),
+        *(served if runs[0].database_ms is not None else []),
         ("Asterisk CPU a call", *(f"{run.asterisk_ms:.2f} ms" for run in both)),
         row("engine against Asterisk, same run", "-", lambda run: f"{run.engine_ms / run.asterisk_ms:.0%}"),
         row(
@@ -325,9 +334,6 @@ def _rows(plain: Run, runs: list[EngineRun]) -> list[tuple[str, ...]]:
         ("most memory, Asterisk", *(f"{run.asterisk_peak_mb:.0f} MB" for run in both)),
         row("SMS simulator CPU a call", "-", lambda run: f"{run.simulator_ms:.2f} ms"),
     ]
-    if runs[0].database_ms is not None:
-        rows.insert(5, row("PostgreSQL CPU a call", "-", lambda run: f"{run.database_ms or 0:.2f} ms"))
-    return rows
 
 
 def _calls(outcome: load.Outcome) -> int:

@@ -13,7 +13,7 @@ import time
 from collections import Counter as Tally
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -45,8 +45,6 @@ from ivr_engine.domain.sms_reports import STEPS, Funnel, Place
 from ivr_engine.domain.wait_watch import Accuracy, Of, QueueReport
 from ivr_engine.errors import ExternalError
 from ivr_engine.ports import Clock, Store, Tx
-
-T = TypeVar("T")
 
 STORE_ANSWERS_S: Final = 5.0
 """Seconds the store has to answer a scrape; without it the rest is reported."""

@@ -115,7 +115,7 @@ class Asterisk:
         self._order(do="start")
         self.wait_for_ari()
         self.cli("core waitfullybooted")
-        if f":{self.sip_port} " not in f"{self.cli('pjsip show transports')} ".replace("\n", " "):
+        if not any(word.endswith(f":{self.sip_port}") for word in self.cli("pjsip show transports").split()):
             # Somebody took the port after it was looked at: Asterisk goes on without it.
             raise StackError(f"Asterisk does not listen on UDP port {self.sip_port}.\n{self.log()[-2000:]}")
 

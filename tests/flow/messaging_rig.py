@@ -53,10 +53,6 @@ class WallClock:
         return datetime.now(UTC)
 
 
-def free_port() -> int:
-    return ports.free(socket.SOCK_STREAM)
-
-
 @dataclass
 class Rig:
     url: str
@@ -129,7 +125,7 @@ class Rig:
 @asynccontextmanager
 async def rig(folder: Path, *, services: bool = True, pace: Pace | None = None) -> AsyncGenerator[Rig]:
     """``services`` false: nothing runs but the web server and the simulator."""
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{ports.free(socket.SOCK_STREAM)}"
     settings = SimulatorSettings(
         secret=SECRET,
         state=folder / "simulator",

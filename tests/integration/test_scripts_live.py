@@ -26,7 +26,7 @@ from tests.sipp.stage import Stage, library_of
 STARTER = """
 import signal, sys, time
 from pathlib import Path
-from scripts.stack import Asterisk, Ports, StackError
+from scripts.stack import Asterisk, Ports
 
 # Whoever is started in the background of a shell is deaf to Ctrl-C, and so are its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -28,8 +28,9 @@ from ivr_engine.sms.simulator import Simulator, SimulatorAccount
 from ivr_engine.sms.simulator_server import LEDGER_FILE, Running, SimulatorSettings, running
 from ivr_engine.store import connect
 from tests.contract.sms_worlds import message
-from tests.flow.messaging_rig import PHONE, SECRET, SENDER, free_port
+from tests.flow.messaging_rig import PHONE, SECRET, SENDER
 from tests.integration import sms_engine
+from tests.integration.engine import free_tcp_port
 from tests.integration.sms_engine import MESSAGES
 from tests.postgresql import Server
 
@@ -110,7 +111,7 @@ def database_url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str
 
 @pytest.fixture
 async def stage(tmp_path: Path, database_url: str) -> AsyncIterator[Stage]:
-    port = free_port()
+    port = free_tcp_port()
     settings = SimulatorSettings(
         secret=SECRET,
         state=tmp_path,
@@ -175,7 +176,7 @@ async def test_killed_while_requests_are_under_way(stage: Stage) -> None:
 
 async def test_the_simulators_own_ledger_survives_its_kill(tmp_path: Path) -> None:
     """Accepted is accepted: also the statuses go on where they stopped."""
-    port, text = free_port(), "Hello"
+    port, text = free_tcp_port(), "Hello"
     code = (
         "import asyncio, sys, pathlib\n"
         "from ivr_engine.sms.simulator_server import SimulatorSettings, serve\n"
