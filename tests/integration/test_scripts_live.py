@@ -39,14 +39,17 @@ while True:
 
 ENGINE_STARTER = """
 import sys, threading, time
+from contextlib import redirect_stdout
 from pathlib import Path
 from scripts.stack import from_environment
 from tests.integration.engine import House, example_site
 
-house = House(from_environment(), Path(sys.argv[1]), example_site(), application="ivr-orphan")
-thread = threading.Thread(target=house.start)
-thread.start()
-thread.join()
+# The first who makes the prompts says so, and the port is to be the only line.
+with redirect_stdout(sys.stderr):
+    house = House(from_environment(), Path(sys.argv[1]), example_site(), application="ivr-orphan")
+    thread = threading.Thread(target=house.start)
+    thread.start()
+    thread.join()
 print(house.http_port, flush=True)
 time.sleep(600)
 """
