@@ -65,6 +65,7 @@ class Sipp:
     process: asyncio.subprocess.Process
     folder: Path
     name: str
+    host: str
     port: int
     ears: Sequence[Ear]
     _cues: dict[str, int] = field(default_factory=dict[str, int])
@@ -77,7 +78,7 @@ class Sipp:
         """Tell the scenario of that call to go on."""
         number = self._cues[call_id] = self._cues.get(call_id, 0) + 1
         lines = (
-            f"{CUE} sip:cue@{LOOPBACK}:{self.port} SIP/2.0",
+            f"{CUE} sip:cue@{self.host}:{self.port} SIP/2.0",
             f"Via: SIP/2.0/UDP {LOOPBACK}:9;branch=z9hG4bKcue{number}",
             "From: <sip:cue@cue>;tag=cue",
             "To: <sip:cue@cue>;tag=cue",
@@ -86,7 +87,7 @@ class Sipp:
             "Content-Length: 0\r\n\r\n",
         )
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.sendto("\r\n".join(lines).encode(), (LOOPBACK, self.port))
+            sender.sendto("\r\n".join(lines).encode(), (self.host, self.port))
 
     def hang_up(self, call_id: str) -> None:
         """Cue that call to its end, once: told again before its BYE is sent, SIPp drops it without one."""
@@ -147,8 +148,9 @@ class Sipp:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What one SIPp binds: its media (also + 2), SIP and control ports; and the ears of its calls."""
+    """What one SIPp binds on ``host``: its media (also + 2), SIP and control ports; the ears of its calls."""
 
+    host: str
     media: int
     ears: Sequence[Ear]
     guards: Sequence[Ear]
@@ -174,7 +176,7 @@ async def calls(
     rate: float = 20.0,
 ) -> AsyncGenerator[Sipp]:
     """Call ``number`` once from each of ``callers``, ``rate`` a second. Leaving ends what still runs."""
-    async with _ports(library, len(callers)) as ports:
+    async with _ports(LOOPBACK, library, len(callers)) as ports:
         name = _name(scenario.stem)
         numbers = folder / f"{name}.csv"
         numbers.write_text("SEQUENTIAL\n" + "".join(f"{caller};\n" for caller in callers))
@@ -200,7 +202,7 @@ async def phone(
 ) -> AsyncGenerator[Sipp]:
     """An agent's phone: registered while it is there, and ready to be rung so often (``ears[0]`` hears its
     first call)."""
-    async with _ports(library, calls) as ports:
+    async with _ports(_own_address(), library, calls) as ports:
         for ear in ports.ears:
             ear.sends_keys_as(PHONE_EVENT)
         log_in = ["-s", account, "-au", account, "-ap", password, "-m", "1", f"{server.host}:{server.port}"]
@@ -241,8 +243,8 @@ def ends_with_us() -> Sequence[str]:
 
 
 async def _start(scenario: Path, arguments: Sequence[str], folder: Path, name: str, ports: Ports) -> Sipp:
-    common = ["-sf", str(scenario), "-i", LOOPBACK, "-p", str(ports.sip), "-nostdin"]
-    common += ["-mi", LOOPBACK, "-mp", str(ports.media), "-cp", str(ports.control)]
+    common = ["-sf", str(scenario), "-i", ports.host, "-p", str(ports.sip), "-nostdin"]
+    common += ["-mi", ports.host, "-mp", str(ports.media), "-cp", str(ports.control)]
     common += ["-trace_logs", "-log_file", str(folder / f"{name}.log")]
     common += ["-trace_err", "-error_file", str(folder / f"{name}.errors")]
     nothing = asyncio.subprocess.DEVNULL
@@ -250,7 +252,7 @@ async def _start(scenario: Path, arguments: Sequence[str], folder: Path, name: s
         process = await asyncio.create_subprocess_exec(
             *ends_with_us(), program(), *common, *arguments, stdin=nothing, stdout=out, stderr=out, cwd=folder
         )
-    return Sipp(process, folder, name, ports.sip, ports.ears)
+    return Sipp(process, folder, name, ports.host, ports.sip, ports.ears)
 
 
 _PORTS: Final = range(30_000, 32_700)
@@ -259,9 +261,9 @@ _next_port = random.randrange(_PORTS.start, _PORTS.stop, _STEP)  # noqa: S311  n
 
 
 @asynccontextmanager
-async def _ports(library: Library, calls: int) -> AsyncGenerator[Ports]:
+async def _ports(host: str, library: Library, calls: int) -> AsyncGenerator[Ports]:
     """Ports of its own for a SIPp with that many calls; the ears are open."""
-    ports = await _free_ports(library, calls)
+    ports = await _free_ports(host, library, calls)
     try:
         yield ports
     finally:
@@ -269,7 +271,14 @@ async def _ports(library: Library, calls: int) -> AsyncGenerator[Ports]:
             ear.close()
 
 
-async def _free_ports(library: Library, calls: int) -> Ports:
+def _own_address() -> str:
+    """A loopback address that nobody else is likely to have had. A phone takes whatever comes for its first
+    call, and with it the next call's port: also what Asterisk still says to whoever had the same address and
+    port before, for half a minute (RFC 3261, 17.1.2.2)."""
+    return ".".join(("127", *(str(random.randrange(1, 255)) for _ in range(3))))  # noqa: S311  not a secret
+
+
+async def _free_ports(host: str, library: Library, calls: int) -> Ports:
     global _next_port
     steps = -(-(FIRST_EAR + 4 * calls) // _STEP)
     size = steps * _STEP
@@ -281,21 +290,21 @@ async def _free_ports(library: Library, calls: int) -> Ports:
         guards = [base + _GUARD + _STEP * step for step in range(steps)]
         bound_by_sipp = [base, base + 2, base + 4, base + 6]
         ears = [base + FIRST_EAR + 4 * number for number in range(calls)]
-        opened = await _open([*guards, *bound_by_sipp, *ears], library)
+        opened = await _open(host, [*guards, *bound_by_sipp, *ears], library)
         for ear in opened[steps : steps + 4]:
             ear.close()
         if opened:
             # Let go of them for good first.
             await asyncio.sleep(0)
-            return Ports(base, opened[steps + 4 :], opened[:steps])
+            return Ports(host, base, opened[steps + 4 :], opened[:steps])
 
 
-async def _open(ports: Sequence[int], library: Library) -> list[Ear]:
+async def _open(host: str, ports: Sequence[int], library: Library) -> list[Ear]:
     """An ear at each port, or none at all when one is taken."""
     opened: list[Ear] = []
     try:
         for port in ports:
-            opened.append(await Ear.open(library, port))
+            opened.append(await Ear.open(library, port, host))
     except OSError:
         for ear in opened:
             ear.close()
