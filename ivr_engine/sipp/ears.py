@@ -197,6 +197,11 @@ class Ear:
             wanted = f"{' or '.join(what)}{' to its end' if whole else ''}"
             await self._change(deadline, f"{wanted} within {within:g} s")
 
+    def forgets(self) -> None:
+        """What was heard until now no longer counts for ``hears``."""
+        self._idle()
+        self._cursor = len(self.segments) - 1
+
     async def hears_past(self, segment: Segment, *, within: float = 30.0) -> None:
         """Wait until ``segment`` is over."""
         deadline = self.now + within
