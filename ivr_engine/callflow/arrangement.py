@@ -13,7 +13,7 @@ from ivr_engine.callflow import party
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.talk import Listener, Listening, Stage
-from ivr_engine.errors import ExternalError, Gone, Rejected
+from ivr_engine.errors import CallEnded, ExternalError, Gone, Rejected
 from ivr_engine.ports import Leg
 
 log = structlog.get_logger()
@@ -28,6 +28,13 @@ class Arrangement:
         self._known = known
         self._parties = set(known.legs if known else ())
         self._recording: str | None = None
+        self._said = ""
+
+    @property
+    def incomplete(self) -> bool:
+        """Not everybody is where they belong: whoever is not there any more is told of soon, else it is to be
+        tried again."""
+        return self._known is None
 
     async def follow(self, call: Call) -> bool:
         """Make it so; false when it cannot be recorded. Whoever has left meanwhile is for others to notice,
@@ -40,10 +47,17 @@ class Arrangement:
             await self._mute(call)
             await self._overhear(call)
             self._known = call
-        except party.HAS_LEFT:
+        except party.HAS_LEFT as error:
             await self._leg.until(asyncio.sleep(0))
             self._known = None
+            self._say(call, error)
         return await self.part(call)
+
+    def _say(self, call: Call, error: Exception) -> None:
+        """Once a trouble, not once a try; that somebody hung up is none."""
+        if str(error) != self._said and not isinstance(error, Gone | CallEnded):
+            log.warning("conversation.not_arranged", call=call.id, why=str(error), remedy="asked for again")
+        self._said = str(error)
 
     async def part(self, call: Call) -> bool:
         """Whoever is no longer in the call is hung up on, what is no longer recorded is over. What a crash

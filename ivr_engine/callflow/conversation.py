@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -27,6 +27,10 @@ from ivr_engine.ports import DialResult, Leg, Tx
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+ARRANGED_AGAIN_S: Final = 1.0
+"""After this, what Asterisk refused is asked for again. Whoever refused because they had hung up has been
+told of by then."""
 
 
 async def talk(house: House, leg: Leg, call: Call, *, taken_over: bool) -> Call | EndReason:
@@ -54,7 +58,8 @@ async def _until_over(house: House, leg: Leg, call: Call, arrangement: Arrangeme
             if not await arrangement.follow(call):
                 await recording.failed(house, call)
                 continue
-            ended = await leg.until(_next(house, leg, call, bell))
+            again = ARRANGED_AGAIN_S if arrangement.incomplete else None
+            ended = await leg.until(_next(house, leg, call, bell, again))
             if ended is not None:
                 return ended
 
@@ -72,8 +77,11 @@ def _row(call_id: str, tx: Tx) -> Call:
     return tx.calls.get(call_id)
 
 
-async def _next(house: House, leg: Leg, call: Call, bell: asyncio.Event) -> EndReason | None:
-    """Until something changes, and has been stored; a reason when it was the end."""
+async def _next(
+    house: House, leg: Leg, call: Call, bell: asyncio.Event, again_s: float | None
+) -> EndReason | None:
+    """Until something changes, and has been stored, or ``again_s`` have passed; a reason when it was the
+    end."""
     consult, listener = call.talk.consult, call.talk.listener
     waiting: dict[str, Coroutine[Any, Any, object]] = {"agent": party.gone(house, call.offer.id)}
     if consult is not None:
@@ -88,6 +96,8 @@ async def _next(house: House, leg: Leg, call: Call, bell: asyncio.Event) -> EndR
     if call.talk.asking:
         waiting["question"] = recording.ask_now(house, leg, call)
     waiting["bell"] = bell.wait()
+    if again_s is not None:
+        waiting["again"] = asyncio.sleep(again_s)
     who, result = await _first(waiting)
     if who == "agent":
         return await _agent_left(house, call)
