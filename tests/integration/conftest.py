@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts.stack import Asterisk, Ports, from_environment
+from tests.integration.engine import House
 from tests.integration.short_fallback import SHORT_TEXTS
 
 ORDER = (
@@ -22,6 +23,8 @@ callers at once come one after the other, beside what is mostly waited for: no e
 processor. Others follow."""
 
 HERE = Path(__file__).parent
+LINES = 60
+"""Of each program's log, shown with a test that failed."""
 LAST_CALL_S = 15.0
 """A caller who hung up as the last test ended is gone by then; SIPp may wait for an answer to its BYE."""
 
@@ -68,6 +71,23 @@ def no_call_is_left(asterisk: Asterisk) -> Iterator[None]:
     while left := _calls(asterisk):
         assert time.monotonic() < deadline, f"calls left behind: {left}"
         time.sleep(0.1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What failed once and not again is found in what the programs said then."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for name, given in item.funcargs.items():
+            if isinstance(given, House):
+                report.sections.append((f"the engine's log ({name})", _end(given.log())))
+            if isinstance(given, Asterisk):
+                report.sections.append((f"Asterisk's log ({name})", _end(given.log())))
+    return report
+
+
+def _end(log: str) -> str:
+    return "\n".join(log.splitlines()[-LINES:])
 
 
 def _calls(asterisk: Asterisk) -> list[str]:
