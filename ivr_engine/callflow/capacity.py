@@ -44,7 +44,7 @@ async def look(house: House, leg: Leg, call: Call) -> Call:
     if settings is None or not call.may_be_offered:
         return call
     if call.chapter is Chapter.WAITING and is_due(settings.rules, call.stay, house.clock.now()):
-        waits = await _waits(house, call, settings)
+        waits = await house.waits(call.queue) if settings.estimate is not None else None
         call = await house.store.run(partial(_looked, house, call_id=call.id, settings=settings, waits=waits))
     if call.chapter is Chapter.CHOOSING:
         return await _ask(house, leg, call, settings)
@@ -57,13 +57,6 @@ def next_look_s(house: House, call: Call) -> float | None:
     if settings is None or settings.again is None or call.stay.looked_at is None:
         return None
     return max(0.0, settings.again - (house.clock.now() - call.stay.looked_at).total_seconds())
-
-
-async def _waits(house: House, call: Call, settings: Settings) -> QueueWaits | None:
-    if settings.estimate is None:
-        return None
-    await house.estimates.refresh()
-    return house.estimates.waits(call.queue)
 
 
 def _looked(house: House, tx: Tx, call_id: str, settings: Settings, waits: QueueWaits | None) -> Call:

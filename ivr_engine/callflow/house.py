@@ -12,6 +12,7 @@ from ivr_engine.callflow.full_caps import FullCaps
 from ivr_engine.domain.calls import Call
 from ivr_engine.domain.numbers import to_e164
 from ivr_engine.domain.records import replace
+from ivr_engine.domain.wait_watch import QueueWaits
 from ivr_engine.errors import Refused
 from ivr_engine.ports import Clock, Estimates, Line, Lookup, Prompt, Prompts, Store, Telephony, Tx
 from ivr_engine.site.flows import Doing, Transfer
@@ -63,6 +64,11 @@ class House:
         if not self.steps or self.steps[0].held is not current:
             self.steps[:] = [replace(self, held=current)]
         return self.steps[0]
+
+    async def waits(self, queue: str) -> QueueWaits | None:
+        """How long callers of the queue wait as things are now. Ask only where it matters: it costs."""
+        await self.estimates.refresh()
+        return self.estimates.waits(queue)
 
     def prompt(self, call: Call, name: str) -> Prompt:
         """What is said under ``name`` to this caller: in their language, their queue's own if it has one."""

@@ -67,7 +67,7 @@ async def _announce(house: House, leg: Leg, call: Call) -> Call:
     """One round: what the queue says of place and wait, then the consent message when it is offered; then
     back to the music."""
     if call.chapter in (Chapter.WAITING, Chapter.ANNOUNCING):
-        waits = await _waits(house, call)
+        waits = await house.waits(call.queue) if house.site.needs_estimate(call.queue) else None
         before = call
         call, prompts = await _begin_round(house, call, waits)
         if leaving.is_out(before, call):
@@ -86,14 +86,6 @@ async def _say(leg: Leg, prompts: Sequence[Prompt]) -> None:
     heard = await leg.play(prompts)
     if isinstance(heard, Failed):
         log.error("prompt.not_heard", prompts=[prompt.name for prompt in prompts], why=heard.why)
-
-
-async def _waits(house: House, call: Call) -> QueueWaits | None:
-    """How the queue's wait is now, for those who need it in this round."""
-    if not house.site.needs_estimate(call.queue):
-        return None
-    await house.estimates.refresh()
-    return house.estimates.waits(call.queue)
 
 
 async def _begin_round(house: House, call: Call, waits: QueueWaits | None) -> tuple[Call, list[Prompt]]:
