@@ -208,7 +208,7 @@ def _looked_through(copy: Path) -> tuple[str, Rows]:
         said = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
         if said != ["ok"]:
             raise ExternalError(f"the copy of the database is damaged: {said[0]}")
-        if set(connection.exec_driver_sql(_CODE).scalars()) - set(GUARDS["sqlite"]):
+        if set(connection.exec_driver_sql(_CODE).scalars()) - set(GUARDS):
             raise Refused("the database has triggers or views, which are not the program's")
         rows = {name: _count(connection, name) for name in _table_names(connection)}
         return _sound_version(connection, "the copy of the database"), rows

@@ -41,20 +41,20 @@ def migrate(engine: Engine, place: str) -> Upgraded:
 
 
 def create(connection: Connection) -> None:
-    """The newest schema at once, for a database that dies with its connection."""
+    """The newest schema at once, for a database of SQLite that dies with its connection."""
     with connection.begin():
-        for statement in _schema(connection.dialect.name):
+        for statement in _schema():
             connection.exec_driver_sql(statement)
 
 
 @functools.cache
-def _schema(dialect: str) -> tuple[str, ...]:
+def _schema() -> tuple[str, ...]:
     """As SQL: simulations and tests make one such database after another."""
     statements: list[str] = []
 
     def collect(ddl: ExecutableDDLElement, *_: object, **__: object) -> None:
         statements.append(str(ddl.compile(dialect=mock.dialect)))
 
-    mock = create_mock_engine(f"{dialect}://", collect)
+    mock = create_mock_engine("sqlite://", collect)
     metadata.create_all(mock, checkfirst=False)
-    return (*statements, *GUARDS[dialect])
+    return (*statements, *GUARDS)
