@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from ivr_engine.sipp.sounds import PACKET, RATE, Clip, Kind, Library, Listener, Segment
+from ivr_engine.sipp.sounds import PACKET, RATE, SURE, Clip, Kind, Library, Listener, Segment
 
 MUSIC: Final = Kind.MUSIC
 SILENCE: Final = Kind.SILENCE
@@ -46,8 +46,8 @@ _FRAME_S: Final = PACKET / RATE
 _KEYS: Final = "0123456789*#ABCD"
 _PAUSE_AFTER_KEY: Final = 5
 """Packets left out after a key. Asterisk takes the same key pressed again without a pause for one."""
-_SURE: Final = 3
-"""Packets after which a segment is believed to be one."""
+_TORN_S: Final = 1.0
+"""So long without a packet, what was heard before is over."""
 
 
 class NotHeard(Exception):
@@ -191,7 +191,9 @@ class Ear:
             self._idle()
             for index in range(self._cursor + 1, len(self.segments)):
                 segment = self.segments[index]
-                if any(self._is(segment, one) for one in what) and (segment.whole or not whole):
+                if any(self._is(segment, one) for one in what) and (
+                    segment.whole if whole else not segment.torn
+                ):
                     self._cursor = index
                     return segment
             wanted = f"{' or '.join(what)}{' to its end' if whole else ''}"
@@ -207,7 +209,9 @@ class Ear:
         deadline = self.now + within
         while True:
             self._idle()
-            if self.segments[-1] is not segment:
+            last = self.segments[-1]
+            torn = last.torn or (last.kind is Kind.NOTHING and last.seconds < _TORN_S)
+            if last is not segment and not torn:
                 return
             await self._change(deadline, f"the end of {segment.label} within {within:g} s")
 
@@ -223,10 +227,11 @@ class Ear:
         self._idle()
 
     def heard(self, shortest: float = 0.1) -> list[str]:
-        """Labels of all segments of at least ``shortest`` seconds, same neighbours as one."""
+        """Labels of all segments of at least ``shortest`` seconds, same neighbours as one, and a torn clip
+        too."""
         labels: list[str] = []
         for segment in self.segments:
-            if segment.seconds >= shortest and labels[-1:] != [segment.label]:
+            if segment.seconds >= shortest and labels[-1:] != [segment.label] and not segment.torn:
                 labels.append(segment.label)
         return labels
 
@@ -245,7 +250,7 @@ class Ear:
     def _is(self, segment: Segment, what: str) -> bool:
         if segment.kind is Kind.NOTHING:
             return what == NOTHING
-        if segment.packets < _SURE:
+        if segment.packets < SURE:
             return False
         if segment.kind is Kind.CLIP:
             return self._library.is_only(segment.names, what)
@@ -338,8 +343,10 @@ class Ear:
                 self._received(data, addr, self._came_at(control))
 
     def _idle(self) -> None:
+        # The clock first: what comes while we are kept waiting in between has not been taken yet.
+        now = self.now
         self._take()
-        self.listener.idle(self.now)
+        self.listener.idle(now)
 
     def _came_at(self, control: Sequence[tuple[int, int, bytes]]) -> float:
         """By the loop's clock."""
@@ -364,7 +371,7 @@ class Ear:
 
     def _hear(self, payload: bytes, at: float) -> None:
         segment = self.listener.feed(payload, at)
-        if segment.packets == _SURE or segment.whole:
+        if segment.packets == SURE or segment.whole:
             self._changed.set()
 
     def _hear_key(self, payload: bytes, stamp: int) -> None:

@@ -20,6 +20,8 @@ SILENT_BELOW: Final = 60
 """Mean absolute sample (of 32767) under which a packet counts as silence: about -55 dB."""
 GAP_S: Final = 0.25
 """No packet for this long is "nothing": what a caller hears when nobody plays to them."""
+SURE: Final = 3
+"""Packets after which a segment is believed to be one."""
 
 _GRAM: Final = 16
 _ANCHORS: Final = (0, 48, 96, 128)
@@ -148,6 +150,9 @@ class Segment:
     packets: int = 1
     whole: bool = False
     """From the first voiced packet of the clip to its last."""
+    torn: bool = False
+    """No packets for a while, in the middle of a clip; or the clip, which then went on exactly there: who
+    plays it had been kept waiting for a processor, and nothing was played anew."""
 
     @property
     def seconds(self) -> float:
@@ -188,7 +193,6 @@ class Listener:
             last.end = at
         elif at - last.end >= GAP_S:
             self._open(Segment(Kind.NOTHING, last.end, at))
-            self._expected = frozenset()
 
     def _following(self, payload: bytes) -> frozenset[Place]:
         """Where the running clip is now, if it goes on. This names also the pauses within a clip."""
@@ -198,8 +202,7 @@ class Listener:
     def _clip(self, places: frozenset[Place], size: int, at: float) -> Segment:
         segment = self._continued(places, at)
         if segment is None:
-            first = min(offset for _, offset in places)
-            segment = self._open(Segment(Kind.CLIP, at, at, frozenset(c.name for c, _ in places), first))
+            segment = self._torn(places, at) or self._new(places, at)
         segment.last = max(offset for _, offset in places) + size
         segment.whole = any(_covers(segment, clip) for clip, _ in places)
         self._expected = frozenset((clip, offset + size) for clip, offset in places)
@@ -218,6 +221,25 @@ class Listener:
         running.end = at
         running.packets += 1
         return running
+
+    def _torn(self, places: frozenset[Place], at: float) -> Segment | None:
+        """The rest of the clip before the last gap, if these places go on with it."""
+        if len(self.segments) < 2 or self.segments[-1].kind is not Kind.NOTHING:
+            return None
+        before, gap = self.segments[-2:]
+        onward = {place[0].name for place in places & self._expected if not place[0].loop}
+        if not before.names & onward or (before.packets < SURE and not before.torn):
+            return None
+        gap.torn = True
+        rest = self._new(places, at)
+        rest.torn = True
+        if not before.whole:
+            rest.first = before.first
+        return rest
+
+    def _new(self, places: frozenset[Place], at: float) -> Segment:
+        first = min(offset for _, offset in places)
+        return self._open(Segment(Kind.CLIP, at, at, frozenset(clip.name for clip, _ in places), first))
 
     def _extend(self, kind: Kind, at: float) -> Segment | None:
         running = self.segments[-1] if self.segments else None

@@ -107,6 +107,53 @@ def test_no_packets_is_nothing() -> None:
     ]
 
 
+def torn(library: Library, *parts: list[bytes]) -> Listener:
+    """Half a second without a packet between each two parts."""
+    listener, at = Listener(library), 0.0
+    for part in parts:
+        for payload in part:
+            listener.feed(payload, at)
+            at += 0.02
+        at += 0.5
+        listener.idle(at - 0.1)
+    return listener
+
+
+def test_a_prompt_that_was_torn_is_whole_and_played_once() -> None:
+    prompt = noise(4, 1) + SILENT * 40 + noise(5, 1)
+    said = packets(prompt)
+    heard = torn(Library({"prompt": prompt}), said[:20], said[20:60], said[60:], said).segments
+    named = [(s.label, s.torn, s.whole) for s in heard if s.kind is Kind.CLIP]
+    assert named == [
+        ("prompt", False, False),
+        ("prompt", True, False),
+        ("prompt", True, True),
+        ("prompt", False, True),
+    ]
+    assert [s.torn for s in heard if s.kind is Kind.NOTHING] == [True, True, False, False]
+
+
+def test_a_prompt_that_stopped_or_lost_its_middle_is_not_torn() -> None:
+    library = Library({"consent": CONSENT})
+    for rest in (packets(CONSENT)[60:], packets(CONSENT)):
+        heard = torn(library, packets(CONSENT)[:50], rest).segments
+        assert not [s for s in heard if s.torn]
+
+
+def test_a_prompt_whose_end_was_torn_is_whole_once() -> None:
+    prompt = noise(4, 1) + SILENT * 10
+    heard = torn(Library({"prompt": prompt}), packets(prompt)[:52], packets(prompt)[52:]).segments
+    assert [s.whole for s in heard if s.kind is Kind.CLIP] == [True, False]
+
+
+def test_a_voice_that_speaks_again_is_heard_again() -> None:
+    library = Library()
+    voice = Clip("voice", noise(9, 0.1), loop=True)
+    library.add(voice)
+    said = [voice.part(number * PACKET, PACKET) for number in range(50)]
+    assert [s.torn for s in torn(library, said[:25], said[25:]).segments] == [False] * 4
+
+
 def test_levels() -> None:
     assert level(SILENT) < 60
     assert level(bytes(to_alaw(sample) for sample in (8000, -8000))) > 7000
