@@ -15,6 +15,8 @@ from tests.postgresql import Server
 
 # With everything else that is made.
 configuration.set_hypothesis_home_dir(Path(__file__).parents[1] / ".ivr" / "cache" / "hypothesis")
+# A suite that is run by several test files says as much as they do when it fails.
+pytest.register_assert_rewrite("tests.contract.leg")
 # How long an example takes says how busy the machine is, not whether the program is right.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
