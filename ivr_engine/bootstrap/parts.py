@@ -38,7 +38,8 @@ from ivr_engine.messaging.senders import sender_for
 from ivr_engine.messaging.voicemail import VoicemailStorer
 from ivr_engine.messaging.written import delete, keep
 from ivr_engine.observability.lag import LagStore
-from ivr_engine.observability.metrics import Metrics, MetricsPage
+from ivr_engine.observability.metrics import Metrics
+from ivr_engine.observability.metrics_page import MetricsPage
 from ivr_engine.settings import NamedSecrets, Settings
 from ivr_engine.site.models import Site
 from ivr_engine.site.reload import Folders, Made, Reloader, Voice, make_first

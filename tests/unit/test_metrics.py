@@ -26,9 +26,9 @@ from ivr_engine.domain.events import (
 from ivr_engine.domain.wait_estimate import Estimate
 from ivr_engine.domain.wait_watch import Accuracy, Of, QueueReport, Told
 from ivr_engine.errors import ExternalError
-from ivr_engine.observability import metrics as module
 from ivr_engine.observability.lag import LagStore
-from ivr_engine.observability.metrics import Metrics, MetricsPage, watch_loop
+from ivr_engine.observability.metrics import Metrics, watch_loop
+from ivr_engine.observability.metrics_page import MetricsPage
 from ivr_engine.ports import Store, Tx
 from ivr_engine.store import connect
 
@@ -75,7 +75,7 @@ async def test_each_event_is_counted_once_from_the_beginning_on(store: Store) ->
 async def test_more_than_a_page_of_events_is_caught_up_with(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PAGE", 7)
+    monkeypatch.setattr("ivr_engine.observability.metrics_page._PAGE", 7)
     page = page_of(store)
     await page.begin()
     await happen(store, 21)
@@ -135,7 +135,7 @@ async def test_a_transaction_is_timed_also_when_it_fails(store: Store) -> None:
 
 
 async def test_the_loop_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LAG_EVERY_S", 0.001)
+    monkeypatch.setattr("ivr_engine.observability.metrics.LAG_EVERY_S", 0.001)
     metrics = Metrics()
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         task = group.create_task(watch_loop(metrics))

@@ -21,7 +21,8 @@ from ivr_engine.domain.messages import Direction, Media, MediaStatus, Message, M
 from ivr_engine.domain.records import replace
 from ivr_engine.domain.tickets import ticket_for
 from ivr_engine.errors import Refused
-from ivr_engine.observability.metrics import Metrics, MetricsPage
+from ivr_engine.observability.metrics import Metrics
+from ivr_engine.observability.metrics_page import MetricsPage
 from ivr_engine.ports import Line, Store, Tx
 from ivr_engine.sim.prompts import SimPrompts
 from ivr_engine.site.models import Site
