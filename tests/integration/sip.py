@@ -19,6 +19,8 @@ from ivr_engine.sipp.process import ends_with_us
 from scripts.stack import ports
 
 REGISTERED_S = 60
+PATIENT = 'retrans="5000"'
+"""Who asks again too soon is answered twice; the second answer would reach who has the port next."""
 
 
 class SippFailed(AssertionError):
@@ -143,9 +145,9 @@ def _register(cseq: int, authorization: str, attributes: str) -> str:
 def phone() -> str:
     """Register as ``[caller]`` with ``[password]``."""
     return _scenario(
-        _register(1, "", 'retrans="500"'),
+        _register(1, "", PATIENT),
         _recv('response="401"', 'auth="true"'),
-        _register(2, "[authentication username=[caller] password=[password]]", 'retrans="500"'),
+        _register(2, "[authentication username=[caller] password=[password]]", PATIENT),
         '<label id="once-more"/>\n',
         _recv('response="401"', 'optional="true" next="once-more"'),
         _recv('response="200"'),

@@ -63,7 +63,8 @@ async def test_what_arrives_is_a_number_or_nobody(asterisk: Asterisk, tmp_path: 
     async with engine(asterisk) as one, sipp.plays(scenario, caller="x", number="700", ear=9) as call:
         start = await one.seen("StasisStart")
         channel = start["channel"]
-        assert (channel["state"], start["args"]) == ("Ring", ["700"]), "taken, and not answered yet"
+        assert start["args"] == ["700"]
+        assert channel["state"] == ("Ring" if one.took_at_once else "Up"), "taken, and not answered yet"
         await one.ask("POST", f"channels/{channel['id']}/answer")
         await one.ask("DELETE", f"channels/{channel['id']}")
         await call.ended()
