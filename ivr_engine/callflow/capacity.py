@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from ivr_engine.callflow import callback, deflection, leaving, offering
+from ivr_engine.callflow import callback_number, deflection, leaving, offering
 from ivr_engine.callflow.consent import NOT_SENT
 from ivr_engine.callflow.deflection import Deflected
 from ivr_engine.callflow.house import House
@@ -173,7 +173,7 @@ def _follow(house: House, tx: Tx, going: Going, option: Option, key: str | None)
         stays = _stays(replace(going.call, over_capacity=True), house)
         return going.then(stays.call, chosen)
     if option.callback:
-        arranging = callback.chosen(house, Going(_stays(going.call, house).call))
+        arranging = callback_number.chosen(house, Going(_stays(going.call, house).call))
         return going.then(arranging.call, chosen, *offering.why_never_asked(house, call))
     out = leaving.lead_out(house, tx, going.call, option, NODE)
     return going.then(out.call, chosen, *offering.why_never_asked(house, call), *out.happenings)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from ivr_engine.callflow import agent, callback, conversation, flow, leaving, recording, transfer, waiting
+from ivr_engine.callflow import (
+    agent,
+    callback_number,
+    conversation,
+    flow,
+    leaving,
+    recording,
+    transfer,
+    waiting,
+)
 from ivr_engine.callflow.house import House
 from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.errors import Refused
@@ -31,7 +40,7 @@ async def _next_part(house: House, leg: Leg, call: Call, *, taken_over: bool) ->
     if call.chapter is Chapter.TALKING:
         return await conversation.talk(house, leg, call, taken_over=taken_over)
     if call.chapter is Chapter.ARRANGING:
-        return await callback.arrange(house, leg, call)
+        return await callback_number.ask(house, leg, call)
     if call.chapter is Chapter.HANDING_ON:
         return await transfer.hand_on(house, leg, call)
     if call.chapter is Chapter.ENDED:
