@@ -244,7 +244,7 @@ def ends_with_us() -> Sequence[str]:
 
 async def _start(scenario: Path, arguments: Sequence[str], folder: Path, name: str, ports: Ports) -> Sipp:
     common = ["-sf", str(scenario), "-i", ports.host, "-p", str(ports.sip), "-nostdin"]
-    common += ["-mi", ports.host, "-mp", str(ports.media), "-cp", str(ports.control)]
+    common += ["-mi", ports.host, "-mp", str(ports.media), "-ci", ports.host, "-cp", str(ports.control)]
     common += ["-trace_logs", "-log_file", str(folder / f"{name}.log")]
     common += ["-trace_err", "-error_file", str(folder / f"{name}.errors")]
     nothing = asyncio.subprocess.DEVNULL

@@ -14,10 +14,10 @@ from scripts.stack.errors import StackError
 RTP_PORTS = 2000
 """Per instance: two a leg, so 1000 legs at once."""
 
-OURS: Final = (*range(6000, 8000), *range(8200, 12_000))
+OURS: Final = (*range(6200, 8000), *range(8200, 8800), *range(9000, 12_000))
 """For what listens in tests. Below the ports that the kernel hands out by itself (32768 and up), where
-anybody's next connection may take one before its owner is up; beside those for RTP and for SIPp, and those
-that `scripts/run` uses."""
+anybody's next connection may take one before its owner is up; beside those for RTP and for SIPp, also those
+that SIPp takes when it is told none (6000, 8888 and up), and those that `scripts/run` uses."""
 
 
 class Ports(configure.Ports):
