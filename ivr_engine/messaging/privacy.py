@@ -80,10 +80,10 @@ class PrivacyKeeper:
         new = Erasure(id=uuid.uuid4().hex, number=number, at=self._clock.now(), actor=actor, deleted={})
 
         def write(tx: Tx) -> Erasure:
-            for standing in tx.privacy.open():
+            for standing in tx.erasures.open():
                 if standing.number == number:
                     return standing
-            tx.privacy.ask(new)
+            tx.erasures.add(new)
             tx.events.add(new.at, None, ErasureAsked(new.id, actor))
             return new
 
@@ -109,7 +109,7 @@ class PrivacyKeeper:
 
     async def turn(self) -> None:
         """Everything that is to be done now. ``ExternalError``, ``OSError``: later, then."""
-        for erasure in await self._store.run(lambda tx: tx.privacy.open()):
+        for erasure in await self._store.run(lambda tx: tx.erasures.open()):
             await self._forget(erasure)
         if self._clock.now() >= self._next_sweep:
             await self._sweep()
@@ -132,11 +132,11 @@ class PrivacyKeeper:
                 return
 
     def _begin(self, tx: Tx, erasure: Erasure) -> str | None:
-        current, waits_for = tx.privacy.get(erasure.id), tx.privacy.under_way(erasure.number)
+        current, waits_for = tx.erasures.get(erasure.id), tx.privacy.under_way(erasure.number)
         state = ErasureState.WAITING if waits_for else ErasureState.ASKED
         changed = replace(current, state=state, waits_for=waits_for)
         if changed != current:
-            tx.privacy.save(changed)
+            tx.erasures.save(changed)
         return waits_for
 
     def _steps_of(self, number: str) -> tuple[_Step, ...]:
@@ -157,13 +157,13 @@ class PrivacyKeeper:
         left = privacy.under_way(number) or any(step.find(privacy).ids for step in self._steps_of(number))
         if left:
             return None
-        counted = privacy.get(erasure.id).counted(
+        counted = tx.erasures.get(erasure.id).counted(
             known_callers=privacy.drop_caller(number),
             **{f"{kind}_kept_under_a_pseudonym": n for kind, n in privacy.rename(number).items()},
         )
         now = self._clock.now()
         done = replace(counted, number=privacy.pseudonym(number), state=ErasureState.DONE, done_at=now)
-        privacy.save(done)
+        tx.erasures.save(done)
         tx.events.add(now, None, NumberErased(done.id, done.deleted))
         return done
 
@@ -231,6 +231,6 @@ class PrivacyKeeper:
     def _drop(tx: Tx, step: _Step, some: Portion, erasure_id: str | None) -> int:
         gone = step.drop(tx.privacy, some)
         if erasure_id is not None:
-            counted = tx.privacy.get(erasure_id).counted(**{step.kind: gone, "files": len(some.files)})
-            tx.privacy.save(counted)
+            counted = tx.erasures.get(erasure_id).counted(**{step.kind: gone, "files": len(some.files)})
+            tx.erasures.save(counted)
         return gone

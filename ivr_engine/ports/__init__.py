@@ -20,7 +20,7 @@ from ivr_engine.ports.legs import (
 )
 from ivr_engine.ports.line import Line, Seat
 from ivr_engine.ports.lookup import Lookup, Question
-from ivr_engine.ports.privacy import OptOuts, Portion, Privacy
+from ivr_engine.ports.privacy import Erasures, OptOuts, Portion, Privacy
 from ivr_engine.ports.recordings import Recordings
 from ivr_engine.ports.records import (
     Agents,
@@ -78,6 +78,7 @@ __all__ = [
     "DialResult",
     "Digit",
     "Engines",
+    "Erasures",
     "Estimates",
     "Events",
     "Failed",

@@ -39,19 +39,10 @@ class OptOuts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
-    """Some rows that are to go, by id, and the files in the media folder that go with them."""
+class Erasures(Protocol):
+    """Requests to forget a number. One stays when it is done, by then under the pseudonym."""
 
-    ids: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-
-
-class Privacy(Protocol):
-    """Deleting, in portions: first the files of a portion, then its rows, so that a crash in between leaves
-    rows that lead to the same files again."""
-
-    def ask(self, erasure: Erasure) -> None: ...
+    def add(self, erasure: Erasure) -> None: ...
 
     def save(self, erasure: Erasure) -> None:
         """``Refused(missing)`` when there is none."""
@@ -65,9 +56,22 @@ class Privacy(Protocol):
         """Not done yet, oldest first."""
         ...
 
-    def erasures(self, limit: int) -> list[Erasure]:
-        """Newest first."""
+    def newest(self, limit: int) -> list[Erasure]:
+        """Done or not, the newest first."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Some rows that are to go, by id, and the files in the media folder that go with them."""
+
+    ids: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+class Privacy(Protocol):
+    """Deleting, in portions: first the files of a portion, then its rows, so that a crash in between leaves
+    rows that lead to the same files again."""
 
     def pseudonym(self, number: str) -> str: ...
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ivr_engine.ports.crm import Contacts, Deliveries
-from ivr_engine.ports.privacy import OptOuts, Privacy
+from ivr_engine.ports.privacy import Erasures, OptOuts, Privacy
 from ivr_engine.ports.records import (
     Agents,
     Callers,
@@ -86,6 +86,8 @@ class Tx(Protocol):
     def sms_reports(self) -> SmsReports: ...
     @property
     def opt_outs(self) -> OptOuts: ...
+    @property
+    def erasures(self) -> Erasures: ...
     @property
     def privacy(self) -> Privacy: ...
     @property

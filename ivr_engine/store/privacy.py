@@ -15,10 +15,8 @@ from sqlalchemy import BindParameter, ColumnElement, Row, Select, Table, bindpar
 
 from ivr_engine.domain.abuse import Cap
 from ivr_engine.domain.messages import Media, MessageStatus
-from ivr_engine.domain.opt_outs import Erasure, ErasureState
 from ivr_engine.domain.recordings import RecordingStatus, file_name
 from ivr_engine.domain.tickets import comment_id, file_id
-from ivr_engine.errors import Refused
 from ivr_engine.ports.privacy import Portion
 from ivr_engine.store.connection import Statements
 from ivr_engine.store.tables import (
@@ -30,7 +28,6 @@ from ivr_engine.store.tables import (
     consents,
     contact_numbers,
     contacts,
-    erasures,
     events,
     files,
     ledger_gate,
@@ -42,8 +39,6 @@ from ivr_engine.store.tables import (
     voicemails,
 )
 
-_encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(dict[str, int]).decode
 _media: Final = msgspec.json.Decoder(tuple[Media, ...]).decode
 
 
@@ -152,12 +147,6 @@ _OTHERS: Final = select(contact_numbers.c.contact_id).where(
 _NOBODYS: Final = tickets.update().where(tickets.c.contact_id.in_(_IDS)).values(contact_id=None)
 _OLD_CONSENTS: Final = select(consents.c.id).where(consents.c.at < _BEFORE).limit(_LIMIT)
 
-_ERASURE: Final = select(erasures).where(erasures.c.id == bindparam("key"))
-_OPEN: Final = select(erasures).where(erasures.c.done_at.is_(None)).order_by(erasures.c.at, erasures.c.id)
-_NEWEST: Final = select(erasures).order_by(erasures.c.at.desc(), erasures.c.id.desc()).limit(_LIMIT)
-_ASK: Final = erasures.insert()
-_SAVE: Final = erasures.update().where(erasures.c.id == bindparam("key"))
-
 
 class PrivacyTable:
     """``ports.Privacy``."""
@@ -166,38 +155,6 @@ class PrivacyTable:
 
     def __init__(self, db: Statements) -> None:
         self._db = db
-
-    # ── requests ─────────────────────────────────────────────────────────────────────────────────
-
-    def ask(self, erasure: Erasure) -> None:
-        self._db.write(_ASK, {"id": erasure.id, **self._values(erasure)})
-
-    def save(self, erasure: Erasure) -> None:
-        if not self._db.write(_SAVE, {"key": erasure.id, **self._values(erasure)}):
-            raise _missing(erasure.id)
-
-    def get(self, erasure_id: str) -> Erasure:
-        row = self._db.row(_ERASURE, {"key": erasure_id}, lock=True)
-        if row is None:
-            raise _missing(erasure_id)
-        return _erasure(row)
-
-    def open(self) -> list[Erasure]:
-        return [_erasure(row) for row in self._db.rows(_OPEN)]
-
-    def erasures(self, limit: int) -> list[Erasure]:
-        return [_erasure(row) for row in self._db.rows(_NEWEST, {"limit": limit})]
-
-    def _values(self, erasure: Erasure) -> dict[str, Any]:
-        return {
-            "number": erasure.number,
-            "at": erasure.at,
-            "actor": erasure.actor,
-            "state": erasure.state.value,
-            "deleted": self._db.json(_encode, erasure.deleted),
-            "waits_for": erasure.waits_for,
-            "done_at": erasure.done_at,
-        }
 
     # ── what there is ────────────────────────────────────────────────────────────────────────────
 
@@ -323,20 +280,3 @@ def _with_media(rows: Iterable[Row[Any]]) -> Portion:
     rows = list(rows)
     kept = [one.file for row in rows if row.media for one in _media(row.media) if one.file is not None]
     return Portion(tuple(row.id for row in rows), tuple(kept))
-
-
-def _missing(erasure_id: str) -> Refused:
-    return Refused(f"no erasure {erasure_id}", missing=True)
-
-
-def _erasure(row: Row[Any]) -> Erasure:
-    return Erasure(
-        id=row.id,
-        number=row.number,
-        at=row.at,
-        actor=row.actor,
-        state=ErasureState(row.state),
-        deleted=_decode(row.deleted),
-        waits_for=row.waits_for,
-        done_at=row.done_at,
-    )

@@ -18,6 +18,7 @@ from ivr_engine.store.consents import ConsentTable
 from ivr_engine.store.contacts import ContactTable
 from ivr_engine.store.deliveries import DeliveryTable
 from ivr_engine.store.engines import EngineTable
+from ivr_engine.store.erasures import ErasureTable
 from ivr_engine.store.events import EventTable
 from ivr_engine.store.failures import STORE_ERRORS, translated
 from ivr_engine.store.leases import LeaseTable
@@ -80,6 +81,7 @@ class Transaction:
     sms_counts = _Table(lambda tx: SmsCountTable(tx.statements))
     sms_reports = _Table(lambda tx: SmsReportTable(tx.statements))
     opt_outs = _Table(lambda tx: OptOutTable(tx.statements))
+    erasures = _Table(lambda tx: ErasureTable(tx.statements))
     privacy = _Table(lambda tx: PrivacyTable(tx.statements))
     sms_numbers = _Table(lambda tx: SmsNumberTable(tx.statements))
 

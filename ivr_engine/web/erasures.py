@@ -28,7 +28,7 @@ def erasures_router(erasures: Erasures) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000, description="At most so many, the newest")] = 100,
     ) -> Items[ErasureItem]:
         """With what was deleted of each."""
-        found = await services.look(lambda tx: tx.privacy.erasures(limit))
+        found = await services.look(lambda tx: tx.erasures.newest(limit))
         return Items(items=[ErasureItem.of(one) for one in found])
 
     @router.post("", summary="Forget a number", status_code=202, responses=MISSING | NOT_NOW)
@@ -44,6 +44,6 @@ def erasures_router(erasures: Erasures) -> APIRouter:
 
     @router.get("/{erasure_id}", summary="How far it is", responses=MISSING)
     async def show(services: Services, erasure_id: str) -> ErasureItem:
-        return ErasureItem.of(await services.look(lambda tx: tx.privacy.get(erasure_id)))
+        return ErasureItem.of(await services.look(lambda tx: tx.erasures.get(erasure_id)))
 
     return router

@@ -213,19 +213,19 @@ async def test_a_consent_of_an_erased_number_can_be_withdrawn(store: Store) -> N
 
 async def test_erasures(store: Store) -> None:
     one = Erasure(id="e1", number=PHONE, at=NOW, actor="api", deleted={})
-    await store.run(lambda tx: tx.privacy.ask(one))
-    assert await store.run(lambda tx: tx.privacy.open()) == [one]
+    await store.run(lambda tx: tx.erasures.add(one))
+    assert await store.run(lambda tx: tx.erasures.open()) == [one]
     done = replace(
         one.counted(messages=2, files=0), number=known_as(PHONE), state=ErasureState.DONE, done_at=NOW
     )
-    await store.run(lambda tx: tx.privacy.save(done))
+    await store.run(lambda tx: tx.erasures.save(done))
     assert done.deleted == {"messages": 2, "files": 0}
-    assert await store.run(lambda tx: tx.privacy.get("e1")) == done
-    assert await store.run(lambda tx: tx.privacy.open()) == []
-    assert await store.run(lambda tx: tx.privacy.erasures(10)) == [done]
+    assert await store.run(lambda tx: tx.erasures.get("e1")) == done
+    assert await store.run(lambda tx: tx.erasures.open()) == []
+    assert await store.run(lambda tx: tx.erasures.newest(10)) == [done]
     missing: list[Callable[[Tx], object]] = [
-        lambda tx: tx.privacy.get("?"),
-        lambda tx: tx.privacy.save(replace(one, id="?")),
+        lambda tx: tx.erasures.get("?"),
+        lambda tx: tx.erasures.save(replace(one, id="?")),
     ]
     for transaction in missing:
         with pytest.raises(Refused) as caught:

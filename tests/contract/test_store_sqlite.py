@@ -278,7 +278,7 @@ _QUERIES: dict[str, tuple[Callable[[Tx], object], set[str]]] = {
     "consents, a page": (lambda tx: tx.consents.page((NOW, "c"), 9), {"ix_consents_at_id"}),
     "opted out": (lambda tx: tx.opt_outs.is_opted_out("+49"), {"uq_opt_outs_standing"}),
     "opt-outs, a page": (lambda tx: tx.opt_outs.page((NOW, "c"), 9), {"ix_opt_outs_since_id"}),
-    "erasures": (lambda tx: tx.privacy.open(), {"ix_erasures_open"}),
+    "erasures": (lambda tx: tx.erasures.open(), {"ix_erasures_open"}),
     "old messages": (lambda tx: tx.privacy.old_messages(NOW, 9), {"ix_messages_created_at"}),
     "old media": (lambda tx: tx.privacy.old_media(NOW, 9), {"ix_messages_media"}),
     "old calls": (

@@ -154,7 +154,7 @@ def test_a_number_is_forgotten_and_the_proof_kept_under_a_pseudonym(tmp_path: Pa
         assert set((await house.left_of(PHONE)).values()) == {0}
         assert set((await house.left_of(OTHER)).values()) == {8, 1}
         assert house.files == {f"p1-{m}.png" for m in range(4)} | {"r1.wav", "v1.wav"}
-        done = await house.store.run(lambda tx: tx.privacy.get(asked.id))
+        done = await house.store.run(lambda tx: tx.erasures.get(asked.id))
         assert done.state is ErasureState.DONE
         assert done.done_at is not None
         assert done.deleted == {
@@ -178,7 +178,7 @@ def test_a_number_is_forgotten_and_the_proof_kept_under_a_pseudonym(tmp_path: Pa
         await keeper.turn()
         again = await keeper.ask(PHONE, "api")
         await keeper.turn()
-        assert set((await house.store.run(lambda tx: tx.privacy.get(again.id))).deleted.values()) == {0}
+        assert set((await house.store.run(lambda tx: tx.erasures.get(again.id))).deleted.values()) == {0}
 
     tell(tmp_path, story)
 
@@ -202,7 +202,7 @@ def test_an_engine_killed_at_any_step_leaves_nothing_half_done(tmp_path: Path) -
         await house.keeper().turn()
         assert set((await house.left_of(PHONE)).values()) == {0}
         assert set((await house.left_of(OTHER)).values()) == {8, 1}
-        done = await house.store.run(lambda tx: tx.privacy.get(asked.id))
+        done = await house.store.run(lambda tx: tx.erasures.get(asked.id))
         assert done.state is ErasureState.DONE
         assert {k: done.deleted[k] for k in ("messages", "tickets", "calls")} == {
             "messages": 8,
@@ -228,7 +228,7 @@ def test_what_is_under_way_ends_first(tmp_path: Path) -> None:
         keeper = house.keeper()
         asked = await keeper.ask(PHONE, "api")
         await keeper.turn()
-        waiting: Erasure = await house.store.run(lambda tx: tx.privacy.get(asked.id))
+        waiting: Erasure = await house.store.run(lambda tx: tx.erasures.get(asked.id))
         assert (waiting.state, waiting.waits_for) == (ErasureState.WAITING, "a call")
         assert (await house.left_of(PHONE))["messages"] == 8
         running = asyncio.create_task(keeper.run())
