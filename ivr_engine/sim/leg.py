@@ -10,17 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
 from ivr_engine.errors import CallEnded, CallMoved, ExternalError, Gone, NotInStasis
-from ivr_engine.ports import (
-    DialResult,
-    Digit,
-    Failed,
-    Finished,
-    GatherResult,
-    PlayResult,
-    Prompt,
-    Timeout,
-)
-from ivr_engine.sim.switch import BUSY, DECLINED, NORMAL_CLEARING, Channel, Playback, SimSwitch
+from ivr_engine.ports import DialResult, Digit, Failed, Finished, GatherResult, PlayResult, Prompt, Timeout
+from ivr_engine.sim.channel import BUSY, DECLINED, NORMAL_CLEARING, Channel, Playback
+from ivr_engine.sim.switch import SimSwitch
 from ivr_engine.sim.wire import ChannelLeft
 
 T = TypeVar("T")
@@ -132,7 +124,7 @@ class SimLeg:
         end = self._recordings[name] = asyncio.get_running_loop().create_future()
         try:
             await self._do(
-                "record", lambda channel: self._desk.switch.record(channel, name, longest_s, silence_s)
+                "record", lambda channel: self._desk.switch.tapes.record(channel, name, longest_s, silence_s)
             )
             await self._either(end, within_s=longest_s + PLAYING_SLACK_S)
         finally:
@@ -140,7 +132,7 @@ class SimLeg:
         return Finished()
 
     async def mute(self, on: bool) -> None:
-        await self._do("mute", lambda channel: self._desk.switch.mute(channel, on))
+        await self._do("mute", lambda channel: self._desk.switch.rooms.mute(channel, on))
 
     async def stop_playing(self) -> None:
         await self._do("stop", self._desk.switch.stop)

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ivr_engine.sim.channel import BUSY, DECLINED, NORMAL_CLEARING, Channel
 from ivr_engine.sim.ears import PATIENCE_S, Ears, Heard
-from ivr_engine.sim.switch import BUSY, DECLINED, NORMAL_CLEARING, Channel, PhoneCall, SimSwitch
+from ivr_engine.sim.switch import PhoneCall, SimSwitch
 
 
 class Caller:
@@ -45,7 +46,7 @@ class Caller:
 
     def speaks(self, seconds: float) -> None:
         """For so long from now on; silent otherwise."""
-        self._switch.speak(self._channel, seconds)
+        self._switch.tapes.speak(self._channel, seconds)
 
     def hang_up(self) -> None:
         self._switch.gone(self._channel, NORMAL_CLEARING)

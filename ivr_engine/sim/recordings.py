@@ -20,12 +20,12 @@ class SimRecordings:
         return await self._telephony.request("fetch", lambda: self._wav(name))
 
     def _wav(self, name: str) -> bytes | None:
-        switch = self._telephony.switch
-        if switch.is_recording(name):
+        tapes = self._telephony.switch.tapes
+        if tapes.is_recording(name):
             return None
-        if name not in switch.recorded:
+        if name not in tapes.recorded:
             raise Gone(f"no recording {name}")
-        return b"RIFF".ljust(44, b"\0") + TONE * round(switch.recorded[name] * 8000 / len(TONE) * 2)
+        return b"RIFF".ljust(44, b"\0") + TONE * round(tapes.recorded[name] * 8000 / len(TONE) * 2)
 
     async def delete(self, name: str) -> None:
-        await self._telephony.request("delete", lambda: self._telephony.switch.recorded.pop(name, None))
+        await self._telephony.request("delete", lambda: self._telephony.switch.tapes.recorded.pop(name, None))

@@ -8,9 +8,10 @@ from typing import Final, TypeVar
 
 from ivr_engine.errors import CallEnded, CallMoved, ExternalError, Gone, NotInStasis, Unreachable
 from ivr_engine.ports import Arrival, Leg, PhoneAccount, Snapshot
+from ivr_engine.sim.channel import NORMAL_CLEARING, Channel
 from ivr_engine.sim.leg import SimLeg
 from ivr_engine.sim.life import Life
-from ivr_engine.sim.switch import NORMAL_CLEARING, Channel, SimSwitch
+from ivr_engine.sim.switch import SimSwitch
 from ivr_engine.sim.wire import (
     ChannelLeft,
     Connection,
@@ -156,11 +157,11 @@ class SimTelephony:
         return await self.request("snapshot", self._snapshot)
 
     def _snapshot(self) -> Snapshot:
-        channels, bridges = self.switch.channels, self.switch.bridges
+        channels, rooms = self.switch.channels, self.switch.rooms
         return Snapshot(
             mine=frozenset(c.id for c in channels.values() if c.app == self._name),
             all=frozenset(channels),
-            bridges={b: frozenset(c.id for c in self.switch.members(b)) for b in bridges},
+            bridges={b: frozenset(c.id for c in rooms.members(b)) for b in rooms.bridges},
         )
 
     async def adopt(self, channel_id: str) -> Leg:
@@ -189,7 +190,7 @@ class SimTelephony:
 
     async def park(self, leg: Leg, music: str) -> None:
         try:
-            await self.request("park", lambda: self.switch.hold(self.held(leg.id), music))
+            await self.request("park", lambda: self.switch.rooms.hold(self.held(leg.id), music))
         except Gone:
             raise CallEnded from None
         except NotInStasis:
@@ -200,7 +201,7 @@ class SimTelephony:
         if channel is None or channel.bridge is None:
             return
         try:
-            await self.request("unpark", lambda: self.switch.release(self.held(leg.id)))
+            await self.request("unpark", lambda: self.switch.rooms.leave(self.held(leg.id)))
         except Gone:
             raise CallEnded from None
         except NotInStasis:
@@ -222,7 +223,7 @@ class SimTelephony:
 
     async def connect(self, bridge_id: str, legs: Sequence[Leg]) -> None:
         def mix() -> None:
-            self.switch.mix(bridge_id, [self.held(leg.id) for leg in legs])
+            self.switch.rooms.mix(bridge_id, [self.held(leg.id) for leg in legs])
 
         await self.request("connect", mix)
 
@@ -231,16 +232,16 @@ class SimTelephony:
     ) -> None:
         def snoop() -> None:
             target = self.held(leg.id)
-            self.switch.mix(bridge_id, [self.held(by.id)])
-            self.switch.snoop(target, snoop_id, self._name, bridge_id, whisper=whisper)
+            self.switch.rooms.mix(bridge_id, [self.held(by.id)])
+            self.switch.rooms.snoop(target, snoop_id, self._name, bridge_id, whisper=whisper)
 
         await self.request("overhear", snoop)
 
     async def record(self, bridge_id: str, name: str, *, longest_s: int) -> None:
-        await self.request("record_bridge", lambda: self.switch.tape(bridge_id, name, longest_s))
+        await self.request("record_bridge", lambda: self.switch.tapes.tape(bridge_id, name, longest_s))
 
     async def end_recording(self, name: str) -> None:
-        await self.request("end_recording", lambda: self.switch.end_taping(name))
+        await self.request("end_recording", lambda: self.switch.tapes.end_taping(name))
 
     async def end_bridge(self, bridge_id: str) -> None:
         await self.request("end_bridge", lambda: self.switch.end_bridge(bridge_id))

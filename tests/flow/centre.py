@@ -213,7 +213,7 @@ class Centre:
         await asyncio.sleep(2.0)
         agent_legs = [c.id for c in self.switch.channels.values() if not c.inbound]
         assert not agent_legs, f"legs left: {agent_legs}"
-        talks = [b for b in self.switch.bridges if b.startswith("talk-")]
+        talks = [b for b in self.switch.rooms.bridges if b.startswith("talk-")]
         assert not talks, f"bridges left: {talks}"
         agents = await self.store.run(lambda tx: tx.agents.all())
         assert not [a for a in agents if a.call_id is not None], agents

@@ -121,7 +121,7 @@ async def test_stopping_touches_nothing() -> None:
         engine = centre.engine()
         await _one_caller_a_chapter(centre, engine)
         channels = {c.id: (c.up, c.bridge, len(c.playing)) for c in centre.switch.channels.values()}
-        bridges = set(centre.switch.bridges)
+        bridges = set(centre.switch.rooms.bridges)
         rows = {c.id: c for c in await centre.all_calls()}
         steps = len(engine.life.steps)
         before = asyncio.get_running_loop().time()
@@ -130,7 +130,7 @@ async def test_stopping_touches_nothing() -> None:
         assert engine.life.steps[steps:] == [], "no request, no commit"
         await asyncio.sleep(0.1)
         assert {c.id: (c.up, c.bridge, len(c.playing)) for c in centre.switch.channels.values()} == channels
-        assert set(centre.switch.bridges) == bridges
+        assert set(centre.switch.rooms.bridges) == bridges
         assert {c.id: c for c in await centre.all_calls()} == rows
 
 

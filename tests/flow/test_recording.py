@@ -91,7 +91,7 @@ async def test_always_announced_recorded_fetched_and_on_the_ticket(tmp_path: Pat
         [ticket] = await centre.tickets()
         assert [f.file for f in ticket.files] == [made.file]
         assert (tmp_path / made.file).stat().st_size == made.size
-        assert not centre.switch.recorded, "nothing is left in the telephone system"
+        assert not centre.switch.tapes.recorded, "nothing is left in the telephone system"
         happened = await centre.happened(caller)
         assert len([h for h in happened if isinstance(h, RecordingKept)]) == 1
 

@@ -58,7 +58,7 @@ async def on_one_ticket(centre: Centre, caller: Caller, folder: Path) -> None:
     assert (ticket.id, ticket.caller, ticket.language) == (row.ticket_id, row.caller, "de")
     [file] = ticket.files
     assert (file.content_type, file.size) == ("audio/wav", (folder / file.file).stat().st_size)
-    assert not centre.switch.recorded
+    assert not centre.switch.tapes.recorded
     happened = await centre.happened(caller)
     assert len([h for h in happened if isinstance(h, VoicemailStarted)]) == 1
     assert len([h for h in happened if isinstance(h, VoicemailKept)]) == 1
@@ -90,7 +90,7 @@ async def test_the_longest_message_ends_by_itself(tmp_path: Path) -> None:
         centre.engine()
         caller = await speaking(centre)
         await caller.hears_prompt("goodbye", within_s=61)
-        assert list(centre.switch.recorded.values()) == [60]
+        assert list(centre.switch.tapes.recorded.values()) == [60]
 
 
 @virtual
@@ -136,7 +136,7 @@ async def test_nothing_said_makes_no_ticket(tmp_path: Path) -> None:
         await asyncio.sleep(1.0)
         await storer(centre, engine, tmp_path).turn()
         assert not await centre.tickets()
-        assert not centre.switch.recorded
+        assert not centre.switch.tapes.recorded
         happened = await centre.happened(caller)
         assert [h for h in happened if isinstance(h, VoicemailDropped)]
 
