@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -25,10 +26,10 @@ class Ports(configure.Ports):
 
     @staticmethod
     def free() -> Ports:
-        """Ports nobody uses now, for tests."""
+        """Ports nobody uses now, for tests. SIP's is free for UDP and TCP, and the next one for TLS."""
         rtp_start = _free_range()
         return Ports(
-            sip=free(socket.SOCK_DGRAM),
+            sip=_claimed(((0, socket.SOCK_DGRAM), (0, socket.SOCK_STREAM), (1, socket.SOCK_STREAM))),
             http=free(socket.SOCK_STREAM),
             rtp_start=rtp_start,
             rtp_end=rtp_start + RTP_PORTS - 1,
@@ -65,20 +66,37 @@ def usable(port: int, kind: socket.SocketKind, host: str = LOOPBACK) -> bool:
 def free(kind: socket.SocketKind) -> int:
     """A port that nobody uses now, and that no other process of ours is given while this one lives: whoever
     it is for may take a second to bind it. ``kind``: ``socket.SOCK_DGRAM`` or ``SOCK_STREAM``."""
+    return _claimed(((0, kind),))
+
+
+def _claimed(wanted: Sequence[tuple[int, socket.SocketKind]]) -> int:
+    """The first of neighbouring ports, each ``wanted`` by its distance from the first, and what for."""
     ports = list(OURS)
     random.shuffle(ports)
-    for port in ports:
-        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            claim.bind(f"\0ivr-engine-port-{port}")  # a name that is gone when its process is
-        except OSError:
-            claim.close()
-            continue
-        if usable(port, kind):
-            claim.detach()  # held until the process ends
-            return port
-        claim.close()
+    for first in ports:
+        with ExitStack() as stack:
+            try:
+                claims = [
+                    stack.enter_context(_claim(first + distance)) for distance in {at for at, _ in wanted}
+                ]
+            except OSError:
+                continue
+            if all(usable(first + distance, kind) for distance, kind in wanted):
+                for claim in claims:
+                    claim.detach()  # held until the process ends
+                return first
     raise StackError(f"There is no free port among {OURS[0]} to {OURS[-1]}.")
+
+
+def _claim(port: int) -> socket.socket:
+    """A name that is gone when its process is; ``OSError`` when somebody has it."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0ivr-engine-port-{port}")
+    except OSError:
+        claim.close()
+        raise
+    return claim
 
 
 def _free_range() -> int:

@@ -138,6 +138,9 @@ def test_a_port_is_given_to_one_process_alone() -> None:
     given = [free(socket.SOCK_DGRAM) for _ in range(20)]
     assert len(set(given)) == 20
     assert all(usable(port, socket.SOCK_DGRAM) for port in given)
+    sip = Ports.free().sip
+    given += [sip, sip + 1]  # for TLS
+    assert len(set(given)) == 22
     asked = (
         "from scripts.stack.ports import free, socket; print([free(socket.SOCK_DGRAM) for _ in range(500)])"
     )
