@@ -81,6 +81,7 @@ class SimPhone:
 
 class SimWorld:
     tolerance_s = 0.05
+    late_s = 0.0
 
     def __init__(self) -> None:
         self._switch = SimSwitch()

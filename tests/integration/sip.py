@@ -261,7 +261,11 @@ class Call:
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], within_s: float = 10) -> None:
-    """Return once ``condition`` holds; fail when it does not in time."""
-    async with asyncio.timeout(within_s):
-        while not await condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)  # between two looks at another process
+    """Return once ``condition`` holds; ``TimeoutError`` when it does not in time. The last look is when the
+    time is over, also of who was kept waiting until then."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    while not await condition():
+        if loop.time() > deadline:
+            raise TimeoutError
+        await asyncio.sleep(0.05)  # between two looks at another process

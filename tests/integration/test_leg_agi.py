@@ -57,6 +57,7 @@ class NoRooms:
 @dataclass
 class AgiWorld:
     tolerance_s = 1.0
+    late_s = 2.0
 
     which: str
     asterisk: Asterisk
@@ -104,9 +105,11 @@ class AgiWorld:
 
     async def watchdog_moves(self, channel_id: str) -> None:
         unique = channel_id.partition("/")[2]
-        for line in self.asterisk.cli("core show channels concise").splitlines():
+        cli = self.asterisk.cli
+        for line in (await asyncio.to_thread(cli, "core show channels concise")).splitlines():
             if line.endswith(unique):
-                self.asterisk.cli(f"channel redirect {line.partition('!')[0]} ivr-in,away,1")
+                where = f"{line.partition('!')[0]} ivr-in,away,1"
+                await asyncio.to_thread(cli, f"channel redirect {where}")
 
 
 class AgiContract(VerbsContract):

@@ -40,6 +40,7 @@ class SippCaller:
         self._call = call
 
     async def press(self, key: str) -> None:
+        """Returns when the key has been sent."""
         await self._call.ears[0].presses(key)
 
     async def hang_up(self) -> None:
@@ -49,6 +50,16 @@ class SippCaller:
     async def connected(self) -> bool:
         ends = {"hangs-up", "hung-up-on"} & {line.what for line in self._call.log()}
         return not ends and self._call.process.returncode is None
+
+
+class AriCaller(SippCaller):
+    def __init__(self, call: Sipp, world: AriWorld) -> None:
+        super().__init__(call)
+        self._world = world
+
+    async def press(self, key: str) -> None:
+        """Returns when the engine has been told."""
+        await self._world.engine.told_of_key(super().press(key))
 
 
 class SippPhone:
@@ -71,6 +82,7 @@ class SippPhone:
 
 class AriWorld:
     tolerance_s = 1.0
+    late_s = 2.0
 
     def __init__(self, asterisk: Asterisk, folder: Path, stack: AsyncExitStack) -> None:
         self._asterisk = asterisk
@@ -79,12 +91,12 @@ class AriWorld:
         self._server = Server(asterisk.sip_port)
         self._name = f"ivr-{uuid4().hex[:6]}"
         self._library = Library()
-        self._engine: Engine
+        self.engine: Engine
         self._life = AsyncExitStack()
 
     async def start(self) -> None:
         self._life = AsyncExitStack()
-        self._engine = await self._life.enter_async_context(engine(self._asterisk, self._name))
+        self.engine = await self._life.enter_async_context(engine(self._asterisk, self._name))
 
     async def stop(self) -> None:
         left = await self.telephony.snapshot()
@@ -98,7 +110,7 @@ class AriWorld:
     async def restart(self) -> Snapshot:
         await self._life.aclose()
         await self.start()
-        return self._engine.snapshots[0]
+        return self.engine.snapshots[0]
 
     async def watchdog_moves(self, channel_id: str) -> None:
         url = f"{self._asterisk.ari_url}/channels/{channel_id}/continue"
@@ -110,11 +122,11 @@ class AriWorld:
 
     @property
     def telephony(self) -> Telephony:
-        return self._engine.telephony
+        return self.engine.telephony
 
     @property
     def recordings(self) -> Recordings:
-        return self._engine.telephony.recordings
+        return self.engine.telephony.recordings
 
     def prompt(self, seconds: float) -> Prompt:
         name = f"tone-{seconds:g}"
@@ -138,7 +150,7 @@ class AriWorld:
             )
         )
         try:
-            return SippCaller(call), await self._engine.arrives()
+            return AriCaller(call, self), await self.engine.arrives()
         except TimeoutError:
             raise AssertionError(f"nobody arrived; the caller: {call.log()} {call.errors()}") from None
 

@@ -48,8 +48,18 @@ class RestartsContract:
             caller, leg = await answered(world)
             name = f"voicemail-{uuid4().hex}"
             await world.telephony.park(leg, "default")
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(leg.record(name, longest_s=20, silence_s=10), 1)
+            recording = asyncio.ensure_future(leg.record(name, longest_s=20, silence_s=10))
+
+            async def begun() -> bool:
+                try:
+                    return await world.recordings.fetch(name) is None
+                except Gone:
+                    return False
+
+            await eventually(begun)
+            recording.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await recording
             await world.restart()
             assert await world.recordings.fetch(name) is None
             adopted = await world.telephony.adopt(leg.id)

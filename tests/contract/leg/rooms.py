@@ -143,7 +143,11 @@ class RoomsContract:
             assert await caller.connected()
             for _ in range(2):
                 await world.telephony.end_bridge("talk-1")
-            assert "talk-1" not in (await world.telephony.snapshot()).bridges
+
+            async def taken_away() -> bool:
+                return "talk-1" not in (await world.telephony.snapshot()).bridges
+
+            await eventually(taken_away)
             await world.telephony.park(leg, "default")
             assert await leg.play([world.prompt(0.5)]) == Finished()
 
