@@ -1,7 +1,7 @@
-"""A channel of Asterisk as the core sees it: the ``Leg`` port over ARI.
+"""The ``Leg`` port over ARI: what is played to the caller, and the keys they press.
 
-Events are handed in by the reading task (``deliver``) and never wait: while a verb listens, keys and
-playback ends go into its bounded queue; the end of the channel wakes every verb at once.
+Events are handed in by the reading task (``hear``) and never wait: while a verb listens, keys and playback
+ends go into its bounded queue.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import TypeGuard, TypeVar
 
 import structlog
 
-from ivr_engine.asterisk.alive import Life, WhileAlive
 from ivr_engine.asterisk.ari_client import AriClient
 from ivr_engine.asterisk.ari_models import (
     ChannelDtmfReceived,
@@ -22,21 +21,11 @@ from ivr_engine.asterisk.ari_models import (
     RecordingFailed,
     RecordingFinished,
 )
-from ivr_engine.asterisk.ari_operations import Bridges, Channels
-from ivr_engine.asterisk.causes import of_cause
+from ivr_engine.asterisk.channel import AriChannel
 from ivr_engine.asterisk.playbacks import Playbacks
 from ivr_engine.asterisk.settings import AriSettings
-from ivr_engine.errors import CallEnded, ExternalError, Gone, NotInStasis, Rejected, Unreachable
-from ivr_engine.ports import (
-    DialResult,
-    Digit,
-    Failed,
-    Finished,
-    GatherResult,
-    PlayResult,
-    Prompt,
-    Timeout,
-)
+from ivr_engine.errors import ExternalError, Gone, NotInStasis
+from ivr_engine.ports import Digit, Failed, Finished, GatherResult, PlayResult, Prompt, Timeout
 
 T = TypeVar("T")
 Heard = ChannelDtmfReceived | PlaybackFinished | RecordingFinished | RecordingFailed
@@ -44,58 +33,21 @@ Inbox = asyncio.Queue[Heard]
 
 log = structlog.get_logger()
 
-NORMAL_CLEARING = 16
 MOST_TYPED = 20
 """Keys kept between two questions; of more the last ones."""
 HANG_UP_FOLLOWS_S = 0.25
 """A prompt that a hang-up cut short is reported as failed, sometimes just before the hang-up itself."""
-STASIS = frozenset({"Stasis", "StasisBroadcast"})
-"""What the dialplan runs on a channel that is in an application. The ``channel_ids`` of an application
-would not do: Asterisk keeps channels there that it was subscribed to after they went on."""
-_RUNG_STATES = frozenset({"Down", "Rsrvd", "Ringing"})
-"""States of a channel we ring; one that calls us is ``Ring``, then ``Up``."""
 
 
-class AriLeg:
-    """One channel. Made by ``AriTelephony`` only, which routes the channel's events here."""
+class AriLeg(AriChannel):
+    """One party. Made by ``AriTelephony`` only, which routes the channel's events here."""
 
     def __init__(self, client: AriClient, settings: AriSettings, channel_id: str) -> None:
-        self._client = client
-        self._settings = settings
-        self._id = channel_id
+        super().__init__(client, settings, channel_id)
         self._inboxes: list[Inbox] = []
         self._typed: deque[str] | None = None
         """Keys nobody waited for since the last ``gather`` began; ``None``: something else was done since."""
         self._playbacks = Playbacks(channel_id)
-        self._up = False
-        self._life = Life()
-        self._entered = asyncio.Event()
-        self._ringing_over: asyncio.Future[DialResult] = asyncio.get_running_loop().create_future()
-        self.expected = False
-        """Being made by us: not missed when it is not there yet."""
-        self.ringing = False
-        """Rung by us and not answered yet."""
-        self.hanging_up = False
-        """Somebody hung up: the end of the channel follows."""
-        self.bridge: str | None = None
-        """The bridge the channel was put into last, as far as we know."""
-
-    @property
-    def id(self) -> str:
-        return self._id
-
-    @property
-    def ended(self) -> bool:
-        return self._life.cause is not None
-
-    @property
-    def cause(self) -> int:
-        """Why it ended; normal clearing while it did not."""
-        return NORMAL_CLEARING if self._life.cause is None else self._life.cause
-
-    def over(self) -> CallEnded:
-        """What its verbs raise now that it ended."""
-        return self._life.over()
 
     # ── called by the reading task ───────────────────────────────────────────────────────────────
 
@@ -111,45 +63,12 @@ class AriLeg:
             inbox.put_nowait(event)
         return True
 
-    def entered(self, state: str) -> None:
-        """The channel is in our application; ``state`` is what it was then."""
-        self._entered.set()
-        if state == "Up":
-            self.answered()
-        elif state in _RUNG_STATES and not self._up:
-            # Asked before it was answered, the state may be told after.
-            self.ringing = True
-
     def adopted(self, state: str) -> None:
         """As ``entered``, for a channel that another engine had before."""
         self._playbacks.adopted()
         self.entered(state)
 
-    def answered(self) -> None:
-        self._up, self.ringing = True, False
-        self._ring_ends(DialResult.ANSWERED)
-
-    def dialled(self, result: DialResult) -> None:
-        self._ring_ends(result)
-
-    def end(self, cause: int = NORMAL_CLEARING, *, moved: bool = False) -> None:
-        """The channel is gone, or (``moved``) no longer ours. Wakes every verb with ``CallEnded``."""
-        self._life.end(cause, moved=moved)
-        self._entered.set()
-        self._ring_ends(of_cause(cause))
-
-    def _ring_ends(self, result: DialResult) -> None:
-        if not self._ringing_over.done():
-            self._ringing_over.set_result(result)
-
     # ── the verbs ────────────────────────────────────────────────────────────────────────────────
-
-    async def answer(self) -> None:
-        async with self._while_alive():
-            if not self._up:
-                # Over HTTP: Asterisk waits for the channel's thread, and on the socket all others would too.
-                await self._on_channel(Channels(self._client.slow).answer(channel_id=self._id))
-                self._up = True
 
     async def play(self, prompts: Sequence[Prompt]) -> PlayResult:
         self._typed = None
@@ -264,19 +183,6 @@ class AriLeg:
             return False
         return True
 
-    async def leave_bridge(self) -> None:
-        """Fine when it is in none."""
-        if self.bridge is None:
-            return
-        with suppress(Gone, NotInStasis, Rejected):
-            await Bridges(self._client.slow).remove_channel(bridge_id=self.bridge, channel=[self._id])
-        self.bridge = None
-
-    async def mute(self, on: bool) -> None:
-        async with self._while_alive():
-            do = self._client.channels.mute if on else self._client.channels.unmute
-            await self._on_channel(do(channel_id=self._id, direction="in"))
-
     async def stop_playing(self) -> None:
         async with self._while_alive():
             for playback in self._playbacks.to_stop():
@@ -287,55 +193,7 @@ class AriLeg:
         async with self._while_alive(awaitable):
             return await awaitable
 
-    async def rung(self, within_s: float) -> DialResult:
-        await asyncio.wait((self._ringing_over,), timeout=within_s)
-        return self._ringing_over.result() if self._ringing_over.done() else DialResult.NO_ANSWER
-
-    async def hang_up(self) -> None:
-        if self.ended:
-            return
-        with suppress(Gone):
-            await self._client.channels.hangup(channel_id=self._id)
-        self.end()
-
-    async def give_to_fallback(self) -> None:
-        if self.ended:
-            raise self._life.over()
-        # Not interrupted by the leg's end: that it left may be told before the request is answered.
-        try:
-            await self._on_channel(self._continue())
-        except Unreachable:
-            if not self._life.moved:
-                raise
-        self.end(moved=True)
-
-    async def release(self) -> None:
-        """Let go of the channel, whether or not it counts as ended here already."""
-        with suppress(Gone, NotInStasis):
-            await self._continue()
-        self.end()
-
-    async def _continue(self) -> None:
-        await self._client.channels.continue_in_dialplan(
-            channel_id=self._id, context=self._settings.fallback_context, extension="s", priority=1
-        )
-
-    async def check(self) -> None:
-        """Raise ``CallEnded`` when the channel is gone, or not ours, although no event said so."""
-        channel = await self._on_channel(self._client.channels.get(channel_id=self._id))
-        if channel.dialplan.app_name not in STASIS:
-            self.end(moved=True)
-        if self.ended:
-            raise self._life.over()
-
-    async def in_application(self) -> None:
-        """Wait until the channel has entered our application, or has ended."""
-        await self._entered.wait()
-
     # ── how they do it ───────────────────────────────────────────────────────────────────────────
-
-    def _while_alive(self, awaitable: Awaitable[object] | None = None) -> WhileAlive:
-        return WhileAlive(self._life, awaitable)
 
     @contextmanager
     def _listening(self) -> Generator[Inbox, None, None]:
@@ -367,14 +225,6 @@ class AriLeg:
             self._playbacks.ended(playback)
         except ExternalError as error:
             log.warning("prompt.not_stopped", channel=self._id, why=str(error))
-
-    async def _on_channel(self, request: Awaitable[T]) -> T:
-        """A request on the channel itself: when Asterisk says it is gone or not ours, the leg ended."""
-        try:
-            return await request
-        except (Gone, NotInStasis) as error:
-            self.end(moved=isinstance(error, NotInStasis))
-            raise self._life.over() from error
 
     @staticmethod
     async def _end_of(playback: str, event: Heard) -> Finished | Failed | None:

@@ -14,7 +14,8 @@ import structlog
 from ivr_engine.asterisk import ari_models as m
 from ivr_engine.asterisk.ari_models import Channel, Message
 from ivr_engine.asterisk.causes import of_status
-from ivr_engine.asterisk.leg import NORMAL_CLEARING, AriLeg
+from ivr_engine.asterisk.channel import NORMAL_CLEARING
+from ivr_engine.asterisk.leg import AriLeg
 
 log = structlog.get_logger()
 

@@ -13,7 +13,8 @@ import structlog
 from ivr_engine.asterisk import ari_models as m
 from ivr_engine.asterisk.ari_client import AriClient, Replaced
 from ivr_engine.asterisk.ari_operations import Applications, Bridges, Channels, Endpoints
-from ivr_engine.asterisk.leg import STASIS, AriLeg
+from ivr_engine.asterisk.channel import STASIS
+from ivr_engine.asterisk.leg import AriLeg
 from ivr_engine.asterisk.phones import Phones, Taken
 from ivr_engine.asterisk.recordings import AriRecordings
 from ivr_engine.asterisk.rooms import Rooms
