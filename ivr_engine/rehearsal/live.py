@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from ivr_engine.errors import Refused
+from ivr_engine.errors import IvrError, Refused
 from ivr_engine.rehearsal.line import NO_CALL, Item, NotHeard
 from ivr_engine.rehearsal.pictures import PICTURE
 from ivr_engine.rehearsal.player import Outcome, play
@@ -59,8 +59,15 @@ class System:
 
 async def play_live(file: ScriptFile, system: System) -> Outcome:
     """One script. Its agents must be signed out, and nobody else may use its queues."""
-    async with _line(system, file.script) as line:
-        return await play(file, line)
+    outcome: Outcome | None = None
+    try:
+        async with _line(system, file.script) as line:
+            outcome = await play(file, line)
+    except IvrError:
+        # What goes wrong on leaving is often but what came of the step that went wrong.
+        if outcome is None or outcome.failure is None:
+            raise
+    return outcome
 
 
 @asynccontextmanager
@@ -281,11 +288,16 @@ class LiveLine:
     async def _sign_out_when_free(self, agent: str) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + RELEASED_S
-        while loop.time() < deadline:
-            if (await self.agent(agent))["state"] not in ("offered", "on_contact"):
-                break
-            await asyncio.sleep(0.1)
-        await asyncio.to_thread(self._system.api.post, f"{API}/agents/{agent}/sign-out")
+        while True:
+            try:
+                # Refused while a call is at hand; whoever is free may be offered the next one any moment.
+                await asyncio.to_thread(self._system.api.post, f"{API}/agents/{agent}/sign-out")
+            except Refused:
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return
 
 
 def _agent_does(phone: Phone) -> scenarios.AgentDoes:

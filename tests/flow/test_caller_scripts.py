@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from ivr_engine.cli import app
 from ivr_engine.errors import ConfigErrors
+from ivr_engine.rehearsal import player
 from ivr_engine.rehearsal.headless import Played, play_headless
 from ivr_engine.rehearsal.script_files import read_scripts, script_schema
 from ivr_engine.rehearsal.written_prompts import estimated, names_of
@@ -26,6 +27,8 @@ SECOND = PROJECT / "tests" / "callers"
 """A site with what the example has not, and its scripts."""
 LINES = SECOND / "acd"
 """A site of lines and the people who serve them, and its scripts."""
+
+LATE_S = 2.0
 
 Rehearsed = tuple[Site, PromptBook, frozenset[str]]
 
@@ -72,6 +75,21 @@ def test_script_of_the_second_site(file: Path) -> None:
 )
 def test_script_of_lines_and_agents(file: Path) -> None:
     assert played(file, config=LINES).outcome.failure is None
+
+
+@pytest.mark.parametrize(
+    ("file", "config"),
+    [
+        *((file, PROJECT / "config") for file in sorted(CALLERS.glob("*.yaml"))),
+        *((file, SECOND / "site") for file in sorted(SECOND.glob("scripts/*.yaml"))),
+        *((file, LINES) for file in sorted(LINES.glob("scripts/*.yaml"))),
+    ],
+    ids=lambda value: value.stem,
+)
+def test_script_where_everybody_is_late(file: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a busy machine, with a real Asterisk: what is to be seen can be seen for longer than a moment."""
+    monkeypatch.setattr(player, "LOOK_AGAIN_S", LATE_S)
+    assert played(file, reaction_s=LATE_S, config=config).outcome.failure is None
 
 
 def test_scripts_have_names_of_their_own() -> None:
