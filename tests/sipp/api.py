@@ -12,6 +12,9 @@ import aiohttp
 Item = dict[str, Any]
 
 REQUEST_S: Final = 10.0
+IDLE_S: Final = 5.0
+"""A connection unused for longer is not used again: the engine closes it after 15 s, and a request that meets
+the close is lost."""
 LOOK_AGAIN_S: Final = 0.1
 
 
@@ -112,7 +115,8 @@ async def api_of(url: str, token: str) -> AsyncGenerator[Api]:
     """The API at ``url`` (``http://127.0.0.1:8080``)."""
     headers = {"Authorization": f"Bearer {token}"}
     timeout = aiohttp.ClientTimeout(total=REQUEST_S)
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+    connections = aiohttp.TCPConnector(keepalive_timeout=IDLE_S)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connections) as session:
         yield Api(session, url.rstrip("/"))
 
 

@@ -5,6 +5,7 @@ import socket
 import struct
 import time
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
@@ -64,7 +65,7 @@ async def test_nothing_at_all_is_noticed(pair: tuple[Ear, Ear]) -> None:
     one.speaks("hello")
     hello = await other.hears("hello")
     one.hushes()
-    await other.hears(NOTHING, within=2)
+    await other.hears(NOTHING)
     await other.hears_past(hello)
     assert other.longest(NOTHING) >= 0.25
     assert MUSIC not in other.heard()
@@ -103,13 +104,16 @@ async def test_other_datagrams_are_ignored(pair: tuple[Ear, Ear]) -> None:
 async def test_a_program_that_was_busy_hears_no_gap(pair: tuple[Ear, Ear]) -> None:
     """A packet came when it came, however late it is read."""
     one, _ = pair
+    sent: list[float] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as somebody:
         for number in range(25):
             rtp = struct.pack("!BBHII", 0x80, 8, number, number * 160, 7)
             somebody.sendto(rtp + SOME_MUSIC[number * 160 :][:160], ("127.0.0.1", one.port))
+            sent.append(time.monotonic())
             time.sleep(0.02)  # the loop stands still  # noqa: ASYNC251
     await one.listens(0)
-    assert one.longest(NOTHING) == 0
+    pause = max(later - earlier for earlier, later in pairwise(sent))
+    assert one.longest(NOTHING) in (0, pytest.approx(pause, abs=0.05)), "only what was sent late"
     assert one.segments[-1].end - one.segments[0].start >= 24 * 0.02
 
 
