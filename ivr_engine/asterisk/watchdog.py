@@ -61,6 +61,24 @@ class Fate(StrEnum):
     HUNG_UP = "hung_up"
 
 
+class Watched:
+    """The seconds that were watched, of those that passed: between two looks ``most_s`` at most. Where we
+    were not run for longer, or Asterisk did not answer, an engine that lives may have written no sign either.
+    """
+
+    def __init__(self, most_s: float) -> None:
+        self._most_s = most_s
+        self._before: float | None = None
+        self._seconds = 0.0
+
+    def until(self, now: float) -> float:
+        """``now``: of this look (seconds, monotonic)."""
+        if self._before is not None:
+            self._seconds += min(now - self._before, self._most_s)
+        self._before = now
+        return self._seconds
+
+
 class Vigil:
     """Which engines live. Judged by whether their sign changes, on our own clock: a wrong time of day on
     either side makes no engine dead. An engine is given the whole limit from when it was first seen."""
@@ -70,7 +88,7 @@ class Vigil:
         self._seen: dict[str, tuple[str, float]] = {}
 
     def lives(self, application: str, sign: str, now: float) -> bool:
-        """Take note of the ``sign`` read at ``now`` (seconds, monotonic)."""
+        """Take note of the ``sign`` read at ``now`` (seconds that were watched)."""
         known, since = self._seen.get(application, (None, now))
         if known != sign:
             since = now
@@ -156,8 +174,8 @@ class Watchdog:
         self._vigil = Vigil(limit_s)
 
     async def look(self, now: float) -> None:
-        """One look at everything. ``now``: seconds, monotonic. Raises ``ExternalError``: what could not be
-        seen, or the first thing that could not be done, after everything else was."""
+        """One look at everything. ``now``: seconds watched so far. Raises ``ExternalError``: what could not
+        be seen, or the first thing that could not be done, after everything else was."""
         engines = {
             name: channels
             for name, channels in (await self._switch.applications()).items()
@@ -175,9 +193,10 @@ class Watchdog:
     async def look_for_ever(self, interval_s: float) -> NoReturn:
         """Every ``interval_s`` seconds, also when Asterisk did not answer the last time."""
         sight = Trouble("watchdog.blind", "watchdog.sees_again")
+        watched = Watched(2 * interval_s)
         while True:
             try:
-                await self.look(time.monotonic())
+                await self.look(watched.until(time.monotonic()))
                 sight.over()
             except ExternalError as error:
                 sight.met(error)

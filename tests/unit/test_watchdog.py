@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ivr_engine.asterisk import ari_models as m
-from ivr_engine.asterisk.watchdog import Vigil, Watchdog
+from ivr_engine.asterisk.watchdog import Vigil, Watchdog, Watched
 from ivr_engine.errors import Gone, NotInStasis, NotUp, Rejected, Unreachable
 
 LIMIT = 30.0
@@ -103,6 +103,12 @@ def test_a_watchdog_that_starts_gives_everybody_the_whole_limit() -> None:
     assert vigil.lives("ivr-1", "a very old sign", 1000)
     assert vigil.lives("ivr-never-wrote", "", 1000)
     assert not vigil.lives("ivr-never-wrote", "", 1031)
+
+
+def test_what_a_watchdog_has_slept_through_is_held_against_no_engine() -> None:
+    """A machine that stood still for a minute: the engine on it could write no sign either."""
+    watched = Watched(most_s=4.0)
+    assert [watched.until(now) for now in (100.0, 102.0, 105.0, 165.0, 167.0)] == [0.0, 2.0, 5.0, 9.0, 11.0]
 
 
 async def test_callers_of_a_dead_engine_go_to_the_fallback_once() -> None:
