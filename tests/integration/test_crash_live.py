@@ -18,6 +18,7 @@ import yaml
 
 from ivr_engine.sipp.ears import MUSIC, NOTHING, SILENCE
 from ivr_engine.sipp.process import Server
+from ivr_engine.sipp.sounds import Kind
 from scripts.stack import Asterisk
 from scripts.stack.fallback import fallback_sounds
 from tests.integration.asterisk_now import nothing_left
@@ -84,8 +85,10 @@ async def staged(
 async def test_killed_with_fifty_callers_waiting(house: House, tmp_path: Path) -> None:
     async with staged(house, tmp_path, "7200") as stage, stage.crowd(CALLERS) as crowd:
         allow, refuse, leave, stay = crowd[:10], crowd[10:20], crowd[20:25], crowd[25:]
-        await asyncio.gather(*(_answers(caller, "1") for caller in allow))
-        await asyncio.gather(*(_answers(caller, "2") for caller in refuse))
+        # At the same time: an answer counts until ten seconds after the message.
+        await asyncio.gather(
+            *(_answers(caller, "1") for caller in allow), *(_answers(caller, "2") for caller in refuse)
+        )
         await asyncio.gather(*(caller.call_is(wait_time_sms_status="no_response") for caller in leave + stay))
         before = await _by_caller(stage.api)
         assert len(before) == CALLERS
@@ -98,17 +101,17 @@ async def test_killed_with_fifty_callers_waiting(house: House, tmp_path: Path) -
             for caller in leave:
                 caller.leaves()
             await asyncio.sleep(OUTAGE_S)
-            started = time.monotonic()
+            started = time.time()
             await asyncio.to_thread(house.start_engine)
             after = await until(
                 lambda: _by_caller(stage.api),
                 lambda calls: len(calls) == CALLERS - len(leave) + len(in_message),
                 what="who left is ended, everybody else is there",
             )
-            await _all_adopted(stage.api, after)
-            assert time.monotonic() - started < ADOPTED_S
+            looked_at = time.time()
+            assert await _all_adopted_at(stage.api, after) - started < ADOPTED_S
 
-            _same_as_before(before, after, left={caller.number for caller in leave})
+            _same_as_before(before, after, looked_at, left={caller.number for caller in leave})
             for caller in leave:
                 await caller.call_is(state="ended", end_reason="gone_during_outage")
             await asyncio.gather(*(_sms_as_promised(caller) for caller in in_message))
@@ -130,7 +133,9 @@ async def test_whoever_comes_after_everybody_has_left_hears_music(house: House, 
     async with staged(house, tmp_path, "7201") as stage:
         for _ in range(2):
             async with stage.caller("led") as caller:
-                await caller.hears(MUSIC, within=3)
+                await caller.hears(MUSIC)
+                # With the first announcement it would come back.
+                assert not [one for one in caller.ear.segments if one.kind is Kind.CLIP], caller.ear.story()
                 await caller.hangs_up()
             await nothing_left(house.asterisk)
 
@@ -206,7 +211,7 @@ async def test_a_queue_taken_out_while_a_caller_waits_in_it(house: House, tmp_pa
             await caller.is_hung_up_on()
             await caller.call_is(state="ended", end_reason="queue_removed")
             assert "fallback/wait" not in caller.ear.heard(), caller.ear.story()
-            assert house.log().count("call.queue_removed") == 1
+            assert await _counted(house, "call.queue_removed") == 1
         finally:
             file.write_text(before)
             await asyncio.to_thread(house.stop_engine)
@@ -245,12 +250,24 @@ async def _by_caller(api: Api, **wanted: object) -> dict[str, Item]:
     return {c["caller"]: c for c in calls if all(c[name] == value for name, value in wanted.items())}
 
 
-async def _all_adopted(api: Api, calls: dict[str, Item]) -> None:
-    async def missing() -> list[str]:
-        timelines = await asyncio.gather(*(api.timeline(call["id"]) for call in calls.values()))
-        return [line[0]["kind"] for line in timelines if "call_adopted" not in {e["kind"] for e in line}]
+async def _all_adopted_at(api: Api, calls: dict[str, Item]) -> float:
+    """When the last of them was, by the engine's own record."""
 
-    await until(missing, lambda without: not without, what="every call is adopted")
+    async def adopted() -> list[float]:
+        timelines = await asyncio.gather(*(api.timeline(call["id"]) for call in calls.values()))
+        each = [[_at(e["at"]) for e in line if e["kind"] == "call_adopted"] for line in timelines]
+        return [times[0] for times in each if times]
+
+    return max(await until(adopted, lambda times: len(times) == len(calls), what="every call is adopted"))
+
+
+async def _counted(house: House, event: str) -> int:
+    """How often it stands in the engine's log, where it comes a moment later."""
+
+    async def count() -> int:
+        return house.log().count(event)
+
+    return await until(count, what=event)
 
 
 def _place(call: Item) -> tuple[object, ...]:
@@ -258,14 +275,18 @@ def _place(call: Item) -> tuple[object, ...]:
     return tuple(call[name] for name in same)
 
 
-def _same_as_before(before: dict[str, Item], after: dict[str, Item], *, left: set[str]) -> None:
-    """Same order without those who left, same consents, next announcement within two seconds."""
+def _same_as_before(
+    before: dict[str, Item], after: dict[str, Item], looked_at: float, *, left: set[str]
+) -> None:
+    """Same order without those who left, same consents, next announcement within two seconds (unless it was
+    due meanwhile)."""
     expected = sorted((c for n, c in before.items() if n not in left), key=lambda call: call["position"])
     for position, call in enumerate(expected, start=1):
         now = after[call["caller"]]
         assert _place(now) == _place({**call, "position": position})
-        drift = _at(now["next_announcement_at"]) - _at(call["next_announcement_at"])
-        assert abs(drift) <= ANNOUNCED_WITHIN_S, (drift, call, now)
+        due = _at(call["next_announcement_at"])
+        drift = _at(now["next_announcement_at"]) - due
+        assert abs(drift) <= ANNOUNCED_WITHIN_S or due < looked_at, (drift, call, now)
 
 
 async def _sms_as_promised(caller: Caller) -> None:
@@ -282,8 +303,8 @@ async def _asked_again_on_time(callers: Sequence[Caller], before: dict[str, Item
 
     async def heard_at(caller: Caller) -> float:
         await caller.hears("consent", within=5)
-        await caller.hears("consent", within=INTERVAL_S + 5)
-        return time.time()
+        again = await caller.hears("consent", within=INTERVAL_S + 15)
+        return time.time() - (caller.ear.now - again.start)
 
     for caller, at in zip(callers, await asyncio.gather(*map(heard_at, callers)), strict=True):
         late = at - _at(before[caller.number]["next_announcement_at"])

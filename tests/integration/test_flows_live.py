@@ -57,14 +57,14 @@ async def test_killed_in_a_menu_the_menu_goes_on(house: House, tmp_path: Path) -
         await _in_sales_menu(caller)
         house.kill_engine()
         await asyncio.to_thread(house.start_engine)
-        await caller.hears("sales_menu", within=10)
+        await caller.hears("sales_menu")
         await caller.call_is(state="menu", node="sales-menu")
         await caller.presses("*")
         await caller.hears("main_menu")
         await caller.presses("2")
         await caller.hears("sales_menu")
         await caller.presses("1")
-        await caller.hears(MUSIC, within=3)
+        await caller.hears(MUSIC)
         await caller.call_is(state="waiting", queue="sales")
         await caller.hangs_up()
 
@@ -72,7 +72,7 @@ async def test_killed_in_a_menu_the_menu_goes_on(house: House, tmp_path: Path) -
 async def test_transferred_to_a_number_outside(house: House, tmp_path: Path) -> None:
     async with (
         staged(house, tmp_path, "7301") as stage,
-        stage.phone("agent-hangs-up", AGENT) as outside,
+        stage.phone("agent-answers", AGENT) as outside,
         stage.caller("wait") as caller,
     ):
         await outside.answers()
@@ -91,7 +91,7 @@ async def test_nobody_answers_outside(house: House, tmp_path: Path) -> None:
     ):
         await outside.rings()
         await caller.hears(MUSIC)
-        await caller.hears("goodbye", within=10)
+        await caller.hears("goodbye", within=20)
         await outside.stops_ringing()
         await caller.is_hung_up_on(within=10)
 
@@ -101,7 +101,7 @@ async def test_a_message_outlives_engine_and_caller(house: House, tmp_path: Path
         invitation = await caller.hears("voicemail")
         await caller.ear.hears_past(invitation)
         caller.ear.speaks(CALLER_VOICE)
-        await caller.ear.listens(1.5)
+        await caller.ear.listens(2.5)  # recorded from a moment after the invitation
         house.kill_engine()
         caller.leaves()
         await asyncio.to_thread(house.start_engine)
@@ -109,6 +109,6 @@ async def test_a_message_outlives_engine_and_caller(house: House, tmp_path: Path
         async def on_ticket() -> list[Item]:
             return [file for ticket in await stage.api.tickets(caller.number) for file in ticket["files"]]
 
-        [file] = await until(on_ticket, within=15, what="the message on a ticket")
+        [file] = await until(on_ticket, within=30, what="the message on a ticket")
         assert file["content_type"] == "audio/wav"
         assert file["size"] > 16_000

@@ -123,7 +123,10 @@ async def test_hold_mute_an_attended_transfer_and_its_recordings(house: House, t
             return (await stage.api.get(f"calls/{call['id']}/recordings"))["items"]
 
         made = await until(
-            kept, lambda rows: all(r["status"] in ("kept", "empty") for r in rows), what="recordings"
+            kept,
+            lambda rows: all(r["status"] in ("kept", "empty") for r in rows),
+            what="recordings",
+            within=30,
         )
         assert [r["agent"] for r in made] == ["desk-1", "desk-1", "back-1"], made
 
