@@ -54,7 +54,7 @@ async def lookup() -> AsyncIterator[HttpLookup]:
 
 
 def question(url: str, **fields: Any) -> Question:
-    usual: dict[str, Any] = {"method": "get", "parameters": {}, "deadline_s": 2.0}
+    usual: dict[str, Any] = {"method": "get", "parameters": {}, "deadline_s": 20.0}
     return Question(url=url, **{**usual, **fields})
 
 

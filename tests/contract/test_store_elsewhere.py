@@ -17,7 +17,7 @@ from ivr_engine.store.elsewhere import LONGEST
 from tests.contract.store_examples import NOW, adding, call
 from tests.postgresql import Server
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 @pytest.fixture

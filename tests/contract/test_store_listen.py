@@ -14,7 +14,7 @@ from ivr_engine.domain.calls import Chapter
 from ivr_engine.domain.records import replace
 from ivr_engine.domain.switches import Switch
 from ivr_engine.ports import Changes, Presence, Store, Tx
-from tests.contract.store_examples import KINDS, NOW, adding, call, requested
+from tests.contract.store_examples import DEADLINE_S, KINDS, NOW, adding, call, requested
 
 ANNA = Agent(name="anna", state=AgentState.AVAILABLE, since=NOW)
 
@@ -64,7 +64,7 @@ async def test_it_is_told_also_when_nobody_waits_for_the_result(store: Store) ->
     asking = asyncio.create_task(store.run(adding(call())))
     await asyncio.sleep(0)
     asking.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         await heard.wait()
 
 
