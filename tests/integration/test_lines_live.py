@@ -12,7 +12,7 @@ from pathlib import Path
 from scripts.stack import Asterisk, Ports
 from tests.integration.asterisk_now import nothing_left
 from tests.integration.engine import House, example_site, with_queue
-from tests.integration.sip import REGISTERED_S, Sipp, caller, phone, phone_that_answers
+from tests.integration.sip import REGISTERED_S, Sipp, caller, eventually, phone, phone_that_answers
 from tests.integration.watchful_engine import LOOK_EVERY_S
 from tests.sipp.api import Api, Item, api_of, until
 
@@ -22,7 +22,7 @@ FIRST, SECOND = "+4915112345601", "+4915112345602"
 QUIET: dict[str, object] = {
     "announce_position": "no",
     "announcement_interval": 600,
-    "ring_time": 3,
+    "ring_time": 4,
     "in_call_sms": "no",
 }
 
@@ -59,8 +59,9 @@ async def test_a_shift(asterisk: Asterisk, tmp_path: Path) -> None:
         assert (await api.get(f"agents/{new}"))["state"] == "available"
 
         # Back by hand, they answer; the break asked for meanwhile begins when the call is over.
-        answering = sipp.plays(phone_that_answers(30), local_port=here, ear=ear)
+        answering = sipp.plays(phone_that_answers(60), local_port=here, ear=ear)
         await stack.enter_async_context(answering)
+        await eventually(lambda: _listens(here))
         await api.post(f"agents/{able}/back")
         await _agent_is(api, able, "on_contact")
         assert (await api.post(f"agents/{able}/break", {"reason": "lunch"}))["next_break"] == "lunch"
@@ -72,7 +73,7 @@ async def test_a_shift(asterisk: Asterisk, tmp_path: Path) -> None:
         late = await stack.enter_async_context(sipp.plays(by_header, caller=SECOND, number=DIALLED, ear=ear))
         await _call_is(api, SECOND, "waiting")
         await api.post("queues/skilled/close")
-        await _call_is(api, SECOND, "ended")
+        await _call_is(api, SECOND, "ended", within=30)
         await late.ended()
         kinds = [event["kind"] for event in await api.timeline((await api.call(SECOND))["id"])]
         assert "line_left" in kinds
@@ -90,16 +91,22 @@ async def _plays(sipp: Sipp, scenario: str, local_port: int, keys: Mapping[str, 
         await call.ended()
 
 
+async def _listens(port: int) -> bool:
+    """Whether somebody has this UDP port; to try would be to take it."""
+    _, *sockets = (await asyncio.to_thread(Path("/proc/net/udp").read_text)).splitlines()
+    return any(line.split()[1].endswith(f":{port:04X}") for line in sockets)
+
+
 async def _agent_is(api: Api, name: str, state: str, within: float = 15.0) -> Item:
     return await until(
         lambda: api.agent(name), lambda it: it["state"] == state, what=f"{name} is {state}", within=within
     )
 
 
-async def _call_is(api: Api, number: str, state: str) -> tuple[str, int | None]:
+async def _call_is(api: Api, number: str, state: str, within: float = 15.0) -> tuple[str, int | None]:
     async def newest() -> Item:
         found = await api.calls(number)
         return found[0] if found else {"state": None}
 
-    call = await until(newest, lambda it: it["state"] == state, what=f"{number} is {state}")
+    call = await until(newest, lambda it: it["state"] == state, what=f"{number} is {state}", within=within)
     return call["queue"], call["position"]
