@@ -16,7 +16,7 @@ from ivr_engine.domain.calls import Call, Chapter, EndReason
 from ivr_engine.domain.events import CallHandedOver, ConsultEnded
 from ivr_engine.domain.handover import Place
 from ivr_engine.domain.talk import Listening, Stage
-from ivr_engine.errors import Gone, NotInStasis, NotUp, Refused, Rejected
+from ivr_engine.errors import ExternalError, Gone, NotInStasis, NotUp, Refused, Rejected
 from ivr_engine.sim.clock import chance
 from ivr_engine.sim.people import (
     AgentPhone,
@@ -414,7 +414,7 @@ async def test_a_conference_of_three(who_leaves: str) -> None:
 
 @pytest.mark.parametrize("refusal", [Gone("404"), NotInStasis("409"), NotUp("412"), Rejected("500")])
 @virtual
-async def test_what_asterisk_refuses_although_nobody_left_is_asked_for_again(refusal: Exception) -> None:
+async def test_what_asterisk_refuses_although_nobody_left_is_asked_for_again(refusal: ExternalError) -> None:
     async with talking() as stand:
         await stand.now(stand.do.consult, ToAgent("ben"))
         await asyncio.sleep(1)
