@@ -166,7 +166,7 @@ async def test_slow_connections_do_not_keep_others_waiting(app: ASGIApp) -> None
         slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
         for _reader, writer in slow:
             writer.write(b"GET /health HTTP/1.1\r\n")
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(trust_env=False, timeout=SOON_S) as client:
             answer = await client.get(f"http://127.0.0.1:{port}/health")
         assert answer.status_code == 200
         for _reader, writer in slow:
