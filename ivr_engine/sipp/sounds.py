@@ -230,9 +230,9 @@ class Listener:
         onward = {place[0].name for place in places & self._expected if not place[0].loop}
         if not before.names & onward or (before.packets < SURE and not before.torn):
             return None
-        gap.torn = True
         rest = self._new(places, at)
-        rest.torn = True
+        # Unless it says only now which of several clips that begin alike it is.
+        gap.torn = rest.torn = self.library.is_only(before.names, min(before.names))
         if not before.whole:
             rest.first = before.first
         return rest

@@ -140,6 +140,14 @@ def test_a_prompt_that_stopped_or_lost_its_middle_is_not_torn() -> None:
         assert not [s for s in heard if s.torn]
 
 
+def test_a_prompt_torn_before_it_is_known_is_known_by_its_rest() -> None:
+    library = Library({"a": HELLO + noise(7, 1), "b": HELLO + noise(8, 1)})
+    said = packets(library.clips["b"].data)
+    at = len(packets(HELLO))
+    heard = [s for s in torn(library, said[: at - 1], said[at - 1 :]).segments if s.kind is Kind.CLIP]
+    assert [(s.label, s.torn, s.whole) for s in heard] == [("a/b", False, False), ("b", False, True)]
+
+
 def test_a_prompt_whose_end_was_torn_is_whole_once() -> None:
     prompt = noise(4, 1) + SILENT * 10
     heard = torn(Library({"prompt": prompt}), packets(prompt)[:52], packets(prompt)[52:]).segments
