@@ -22,7 +22,7 @@ from ivr_engine.web.limits import BODY_BYTES, UPLOAD_BYTES
 from ivr_engine.web.server import HEAD_BYTES, listen, serve
 
 SOON_S = 12.0
-"""Less than a connection is kept for the next request: what is closed for its idleness was not closed soon."""
+"""Less than a connection is kept for the next request: one closed for being idle was not closed soon."""
 TOKEN_LINE = f"Authorization: Bearer {web_rig.TOKEN}\r\n".encode()
 
 
