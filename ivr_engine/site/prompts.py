@@ -8,7 +8,6 @@ one, and two engines may render into the same folder.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 import time
@@ -157,9 +156,17 @@ def _tidy(folder: Path, used: set[str], now: float) -> None:
         mark = folder / f"{key}.unused"
         if not mark.exists():
             mark.touch()
-        elif now - mark.stat().st_mtime > KEEP_UNUSED_S:
+        elif _age_s(mark, now) > KEEP_UNUSED_S:
             for suffix in (*audio.SUFFIXES, ".unused"):
                 (folder / f"{key}{suffix}").unlink(missing_ok=True)
     for leftover in folder.glob(".*.tmp"):
-        if now - leftover.stat().st_mtime > KEEP_UNUSED_S:
-            os.unlink(leftover)
+        if _age_s(leftover, now) > KEEP_UNUSED_S:
+            leftover.unlink(missing_ok=True)
+
+
+def _age_s(file: Path, now: float) -> float:
+    """0 for one that another engine, which renders into the same folder, has taken away meanwhile."""
+    try:
+        return now - file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -341,6 +341,12 @@ def test_leftovers_of_a_killed_engine_are_cleaned_up(prompts: Path, rendered: Pa
     assert not old.exists()
 
 
+def test_what_another_engine_takes_away_meanwhile_is_no_trouble(prompts: Path, rendered: Path) -> None:
+    """Of two that render into the same folder: a file of the other's is gone by when it is looked at."""
+    (rendered / ".a.alaw.1.tmp").symlink_to("gone")
+    render(SITE, prompts, rendered, Beeps())
+
+
 def test_a_recording_that_cannot_be_used_is_named(prompts: Path, sounds: Path) -> None:
     (prompts / "en" / "goodbye.wav").write_bytes(b"hello " * 100)
     (prompts / "en" / "apology.mp3").write_bytes(b"")
