@@ -20,7 +20,7 @@ from ivr_engine.sipp.process import Server
 from scripts.stack import Asterisk, Ports, StackError
 from scripts.stack.system import PROJECT
 from tests.integration.sip import eventually
-from tests.sipp.api import api_of
+from tests.sipp.api import api_of, until
 from tests.sipp.stage import Stage, library_of
 
 STARTER = """
@@ -71,7 +71,7 @@ def processes_with(text: str) -> list[int]:
 def run_script(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """``scripts/run`` to its end, for when it cannot start."""
     script = PROJECT / "scripts" / "run"
-    return subprocess.run([script], env=env, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run([script], env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
 def runs(pid: int) -> bool:
@@ -95,7 +95,7 @@ async def test_asterisk_ends_with_whoever_started_it(tmp_path: Path, how: signal
         stderr=asyncio.subprocess.DEVNULL,
     )
     assert starter.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         asterisk = int(await starter.stdout.readline())
     assert runs(asterisk)
     starter.send_signal(how)
@@ -105,8 +105,8 @@ async def test_asterisk_ends_with_whoever_started_it(tmp_path: Path, how: signal
     async def gone() -> bool:
         return not runs(asterisk)
 
-    await eventually(gone)
-    await eventually(lambda: none_left(str(tmp_path)))
+    await eventually(gone, within_s=30)
+    await eventually(lambda: none_left(str(tmp_path)), within_s=30)
     assert str(tmp_path) not in mounts()
 
 
@@ -159,14 +159,16 @@ async def test_an_engine_of_the_tests_ends_with_them_and_not_before(
         env=os.environ | named,
         stdout=asyncio.subprocess.PIPE,
     )
-    assert starter.stdout is not None
-    async with asyncio.timeout(60):
-        port = int(await starter.stdout.readline())
-    async with api_of(f"http://127.0.0.1:{port}", "") as api:
-        assert await api.healthy(), "it has outlived the thread that asked for it"
-    starter.kill()
-    await starter.wait()
-    await eventually(lambda: none_left(str(tmp_path)), within_s=20)
+    try:
+        assert starter.stdout is not None
+        async with asyncio.timeout(120):
+            port = int(await starter.stdout.readline())
+        async with api_of(f"http://127.0.0.1:{port}", "") as api:
+            await until(api.healthy, what="it has outlived the thread that asked for it")
+    finally:
+        starter.kill()
+        await starter.wait()
+    await eventually(lambda: none_left(str(tmp_path)), within_s=30)
 
 
 @dataclass(frozen=True)
@@ -250,13 +252,13 @@ async def test_run_takes_calls_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None
         assert f"sip:700@127.0.0.1:{script.env['IVR_SIP_PORT']}" in script.said
         assert script.token in script.said
         async with api_of(script.url, script.token) as api:
-            assert await api.healthy()
+            await until(api.healthy, what="calls can be taken")
             assert await api.open_calls() == []
         again = await asyncio.to_thread(run_script, script.env)
         assert again.returncode == 1
         assert "runs already" in again.stderr
         assert await script.ctrl_c() == 0
-    await eventually(lambda: none_left(str(tmp_path)))
+    await eventually(lambda: none_left(str(tmp_path)), within_s=30)
 
 
 async def test_an_engine_that_was_replaced_takes_nothing_down_with_it(tmp_path: Path, sounds: Path) -> None:
@@ -279,9 +281,11 @@ async def test_an_engine_that_was_replaced_takes_nothing_down_with_it(tmp_path: 
                 second = await second_engine(script, other)
                 try:
                     await script.says("Another engine has taken this one's name")
+                    await until(other_api.healthy, what="the other engine takes calls", within=30)
+                    caller.ear.forgets()
                     after = await caller.call_is(state="waiting", position=1)
                     assert (after["id"], after["entered_at"]) == (before["id"], before["entered_at"])
-                    await caller.hears_position(within=30)
+                    await caller.hears_position(within=60)
                     await caller.hears(MUSIC)
                     assert not await api.healthy()
                     assert caller.ear.longest(NOTHING) < 1.0, caller.ear.story()
@@ -292,7 +296,7 @@ async def test_an_engine_that_was_replaced_takes_nothing_down_with_it(tmp_path: 
         assert script.process.returncode is None
         assert "it is started again" not in script.said
         assert await script.ctrl_c() == 0
-    await eventually(lambda: none_left(str(tmp_path)))
+    await eventually(lambda: none_left(str(tmp_path)), within_s=30)
 
 
 async def second_engine(script: Script, url: str) -> asyncio.subprocess.Process:
