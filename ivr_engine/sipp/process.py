@@ -31,7 +31,9 @@ _GUARD: Final = 8
 may not have bound them yet, or may have ended and be started again."""
 _STEP: Final = 16
 END_S: Final = 0.5
-"""SIPp's own time to end in, before it is asked again, less kindly."""
+"""In this time callers who hang up have done so, where nothing keeps them waiting."""
+LAST_S: Final = 3.0
+"""In this time the others have too: a SIPp that is killed says goodbye to nobody, and its calls stay."""
 
 
 class SippFailed(ExternalError):
@@ -137,13 +139,24 @@ class Sipp:
     async def stop(self) -> None:
         """End it, whatever it is doing: calls that wait for a cue hang up first."""
         self.hang_up_all()
-        for how in (signal.SIGUSR1, signal.SIGKILL):
-            try:
-                async with asyncio.timeout(END_S):
-                    await self.process.wait()
-            except TimeoutError:
-                self.process.send_signal(how)
-        await self.process.wait()
+        if not await self._over(END_S):
+            await self.stop_being_called(LAST_S)
+
+    async def stop_being_called(self, within: float = END_S) -> None:
+        """End it as soon as its calls are over, and after that time in any case."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGUSR1)
+        if not await self._over(within) and self.process.returncode is None:
+            self.process.send_signal(signal.SIGKILL)
+            await self.process.wait()
+
+    async def _over(self, within: float) -> bool:
+        try:
+            async with asyncio.timeout(within):
+                await self.process.wait()
+        except TimeoutError:
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +225,7 @@ async def phone(
         try:
             yield sipp
         finally:
-            await sipp.stop()
+            await sipp.stop_being_called()
             await _register(0, log_in, folder, ports)
 
 

@@ -16,6 +16,10 @@ from ivr_engine.sipp.ears import EVENT, PHONE_EVENT
 
 CUE: Final = "INFO"
 LONG_MS: Final = 600_000
+_AGAIN_MS: Final = 500
+_REGISTER_AGAIN_MS: Final = 3_000
+"""A phone that registers and asks again too soon is answered twice. The second answer would come when the
+phone is ready to be rung, and be taken for its first call."""
 
 _SDP: Final = """\
 Content-Type: application/sdp
@@ -131,10 +135,10 @@ def register(expires: int) -> str:
     return _scenario(
         "register a phone" if expires else "unregister a phone",
         [
-            _send(_register(1, expires), retrans=True),
+            _send(_register(1, expires), retrans=True, again_ms=_REGISTER_AGAIN_MS),
             _receive('response="100" optional="true"'),
             _receive('response="401" auth="true"'),
-            _send(_register(2, expires, "[authentication]\n"), retrans=True),
+            _send(_register(2, expires, "[authentication]\n"), retrans=True, again_ms=_REGISTER_AGAIN_MS),
             # Who was asked twice, being slow, says twice that a password is needed.
             _label("once-more"),
             _receive('response="100" optional="true"'),
@@ -284,8 +288,8 @@ Content-Length: 0
 """
 
 
-def _send(message: str, *, retrans: bool = False) -> str:
-    attributes = ' retrans="500"' if retrans else ""
+def _send(message: str, *, retrans: bool = False, again_ms: int = _AGAIN_MS) -> str:
+    attributes = f' retrans="{again_ms}"' if retrans else ""
     return f"<send{attributes}><![CDATA[\n{message}\n]]></send>"
 
 

@@ -144,6 +144,8 @@ async def test_stopped_with_callers_waiting_ringing_and_talking(house: House, tm
     agents = ["stopping-1", "stopping-2"]
     async with staged(house, tmp_path, "7201", agents) as stage, stage.crowd(10) as crowd:
         await asyncio.gather(*(caller.hears(MUSIC) for caller in crowd))
+        # Also the fallback has music.
+        await until(lambda: _by_caller(stage.api), lambda calls: len(calls) == len(crowd), what="all wait")
         first = (await _by_caller(stage.api, position=1)).popitem()[0]
         talking = next(caller for caller in crowd if caller.number == first)
         waiting = [caller for caller in crowd if caller is not talking]

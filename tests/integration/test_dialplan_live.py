@@ -43,7 +43,7 @@ class Scene:
         """What stands in the caller's variables: AGISTATUS, status, reason, position, message."""
 
         async def look() -> list[str] | None:
-            found = re.search(rf"visited {re.escape(caller.number)} (.*)", self.own.asterisk.log())
+            found = re.search(rf"visited {re.escape(caller.number)} (.*)\n", self.own.asterisk.log())
             return re.findall(r'"[^"]*"|\S+', found[1]) if found else None
 
         return [word.strip('"') for word in await until(look, what=f"{caller.number} has gone on", within=25)]
