@@ -58,7 +58,7 @@ class Line(Registrar):
         super().__init__()
         self.said: list[str] = []
         """First lines of what is no request of the provider's concern: answers to ``call``."""
-        self.ended = asyncio.Event()
+        self._ended = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,12 +73,13 @@ class Line(Registrar):
                 else:
                     self.said.append(head.partition("\r\n")[0])
         writer.transport.abort()
-        self.ended.set()
+        self._ended.set()
 
-    def hang_up(self) -> None:
-        """Close the connection."""
+    async def closed(self) -> None:
+        """Close the connection, if there is one."""
         if self._writer is not None:
             self._writer.transport.abort()
+            await self._ended.wait()
 
     def call(self, number: str) -> None:
         """An INVITE to the address that was registered, with ``number`` for the user in it."""
@@ -118,7 +119,9 @@ async def provider(address: str, port: int) -> AsyncGenerator[Provider]:
 async def provider_over_tcp(address: str, port: int) -> AsyncGenerator[Line]:
     """One that answers at ``address:port``, over TCP."""
     line = Line()
-    async with await asyncio.start_server(line.serve, address, port):
-        yield line
-        line.hang_up()
-        await line.ended.wait()
+    async with await asyncio.start_server(line.serve, address, port) as server:
+        try:
+            yield line
+        finally:
+            server.close()
+            await line.closed()

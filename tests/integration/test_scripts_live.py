@@ -238,7 +238,7 @@ async def scripts_run(state: Path, **variables: str) -> AsyncGenerator[Script]:
     script = Script(process, env, [])
     listening = asyncio.create_task(script.listen())
     try:
-        await script.says("Ctrl-C ends all of it", within_s=120)
+        await script.says("Ctrl-C ends all of it", within_s=180)
         yield script
     finally:
         if process.returncode is None:

@@ -155,7 +155,7 @@ async def test_a_provider_we_register_at_calls_in(lines: Lines, tmp_path: Path) 
     """It is known by the secret in the address we registered, wherever it calls from."""
     async with provider(REGISTRAR, lines.provider_port) as registrar:
         await asyncio.to_thread(lines.asterisk.cli, "pjsip send register sipgate")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             contact = await registrar.registered
         assert ";line=" in contact
         assert f"@{OUTER}:" in contact
@@ -179,7 +179,7 @@ async def test_a_provider_behind_a_proxy_calls_in_on_the_line_we_opened(lines: L
     """``telekom``: registered over TCP; nobody else could connect to where it came from."""
     async with provider_over_tcp(PROXY, lines.provider_port) as line, engine(lines.asterisk) as one:
         await asyncio.to_thread(lines.asterisk.cli, "pjsip send register telekom")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert ";line=" in await line.registered
         line.call("+4930901820")
         start = await one.seen("StasisStart")
@@ -223,7 +223,7 @@ async def test_the_engine_sees_whether_a_trunk_is_up(lines: Lines) -> None:
         async def so() -> bool:
             return [str(trunk.state) for trunk in watch.trunks()] == [sipgate, carrier]
 
-        await eventually(so, 15)
+        await eventually(so, 30)
 
     async with (
         provider(REGISTRAR, lines.provider_port) as registrar,
@@ -248,7 +248,7 @@ async def _denied(port: int, action: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"Action: Login\r\nUsername: ivr\r\nSecret: {AMI_PASSWORD}\r\n\r\n{action}".encode())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await reader.readuntil(b"Authentication accepted\r\n\r\n")
             answer = await reader.readuntil(b"Message: ")
             assert b"Response: Error" in answer

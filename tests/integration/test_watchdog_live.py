@@ -17,6 +17,7 @@ from tests.integration.sip import Sipp, caller, eventually
 from tests.integration.test_fallback import Engine, engine, fallback_ear
 
 LIMIT_S = 2.0
+MOST_SILENCE_S = 1.0
 
 
 @asynccontextmanager
@@ -64,7 +65,7 @@ async def test_callers_of_an_engine_that_never_comes_back_reach_another(
         await other.ask("DELETE", "bridges/waiting")
         await call.ended()
     await nothing_left(asterisk)
-    assert ear.longest(Kind.NOTHING) == 0, ear.story()
+    assert ear.longest(Kind.NOTHING) < MOST_SILENCE_S, ear.story()
 
 
 async def test_callers_of_a_living_engine_stay(asterisk: Asterisk, tmp_path: Path) -> None:
