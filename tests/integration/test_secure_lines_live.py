@@ -119,7 +119,7 @@ async def staged(lines: Lines, folder: Path, number: str) -> AsyncGenerator[Stag
 @asynccontextmanager
 async def phone_outside(stage: Stage) -> AsyncGenerator[AgentPhone]:
     ringing = sipp.phone(
-        file("agent-hangs-up"),
+        file("agent-answers"),
         stage.server,
         account=PHONE,
         password=company.PHONE_PASSWORD,
@@ -156,7 +156,7 @@ async def test_in_by_address_and_out_by_registration(lines: Lines, tmp_path: Pat
         assert channels.keys() == {"PJSIP/twilio", "PJSIP/provider"}
         assert all([await _encrypted(lines, channel) for channel in channels.values()])
         await outside.hangs_up()
-        await caller.is_hung_up_on(within=10)
+        await caller.is_hung_up_on()
 
 
 async def test_words_before_the_answer_are_no_answer(lines: Lines, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ async def test_words_before_the_answer_are_no_answer(lines: Lines, tmp_path: Pat
     async with staged(lines, tmp_path, SORRY) as stage, stage.caller("led") as caller:
         await caller.hears(MUSIC)
         await caller.hears("goodbye", within=20)
-        await caller.is_hung_up_on(within=10)
+        await caller.is_hung_up_on()
         events = [event["kind"] for event in await stage.api.timeline((await caller.call_is())["id"])]
         assert "transfer_failed" in events
         assert "fallback/goodbye" not in caller.ear.heard()
@@ -183,7 +183,7 @@ async def test_a_server_that_cannot_prove_its_name_is_told_nothing(lines: Lines)
 
     async with await asyncio.start_server(serve, ADDRESS, lines.impostor, ssl=signed_by_itself):
         await asyncio.to_thread(lines.house.asterisk.cli, "pjsip send register impostor")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await told.get() == b""
     await _up(lines, impostor=False)
 
@@ -213,7 +213,7 @@ async def test_a_stranger_with_tls_gets_nothing(lines: Lines) -> None:
             "Content-Length: 0\r\n\r\n",
         )
         writer.write("\r\n".join(invite).encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert (await reader.readline()).startswith(b"SIP/2.0 401 ")
         # Asterisk would be waited for to say goodbye, and it does not.
         writer.transport.abort()
