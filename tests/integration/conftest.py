@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts.stack import Asterisk, Ports, from_environment
+from tests.integration import engine
 from tests.integration.engine import House
 from tests.integration.short_fallback import SHORT_TEXTS
 
@@ -23,8 +26,14 @@ callers at once come one after the other, beside what is mostly waited for: no e
 processor. Others follow."""
 
 HERE = Path(__file__).parent
+MEMORY = Path("/dev/shm")
+ROOM = 2**30
+"""Bytes free there, for all who test side by side."""
 LINES = 60
 """Of each program's log, shown with a test that failed."""
+OFFER_MS = 2000
+"""A new call is offered for so long: engines that share the machine with many others are kept waiting longer
+than half a second at times, and whom the fallback answers is behind the times that SIPp goes by alone."""
 LAST_CALL_S = 15.0
 """A caller who hung up as the last test ended is gone by then; SIPp may wait for an answer to its BYE."""
 
@@ -42,6 +51,18 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "sounds"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def states_in_memory() -> Iterator[None]:
+    """Where there is room: no call waits for a disk that others keep busy."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="ivr-engine-tests-", dir=MEMORY) as folder:
+        engine.in_memory = Path(folder)
+        yield
+        engine.in_memory = None
+
+
 @pytest.fixture(scope="session")
 def asterisk(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator[Asterisk]:
     """One Asterisk for the whole session: a test that kills it restarts it."""
@@ -50,7 +71,9 @@ def asterisk(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator
         yield named
         return
     folder, ports = tmp_path_factory.mktemp("asterisk"), Ports.free()
-    with Asterisk.start(folder=folder, ports=ports, sounds_dir=sounds, fallback_texts=SHORT_TEXTS) as started:
+    with Asterisk.start(
+        folder=folder, ports=ports, sounds_dir=sounds, fallback_texts=SHORT_TEXTS, offer_ms=OFFER_MS
+    ) as started:
         yield started
 
 

@@ -39,6 +39,10 @@ COMMAND_S: Final = 60.0
 
 Site = dict[str, Any]
 
+in_memory: Path | None = None
+"""A folder for what engines store, where it is not to be on a disk: a busy one keeps each commit waiting for
+seconds, and what a power cut would leave concerns no test."""
+
 STARTER: Final = ThreadPoolExecutor(1, "starter")
 """Processes are told to end when the thread that started them ends, so also when the tests are killed; this
 thread ends with the tests, others as soon as a test is over."""
@@ -84,7 +88,7 @@ class House:
 
     @property
     def state(self) -> Path:
-        return self.folder / "state"
+        return self.folder / "state" if in_memory is None else in_memory / f"state-{self.http_port}"
 
     @property
     def url(self) -> str:
