@@ -73,6 +73,8 @@ class Settings:
     ports: Ports = Ports()
     network: Network = Network()
     fallback_limit_s: int = 600
+    offer_ms: int = 500
+    """How long a new call is offered to the engines, before the fallback answers it."""
     folders: Mapping[str, str] = field(default_factory=lambda: DEBIAN_FOLDERS)
 
     def values(self) -> dict[str, str]:
@@ -92,6 +94,7 @@ class Settings:
             "ami_port": str(self.ports.ami),
             "ami_password": self.ami_password or os.urandom(24).hex(),
             "fallback_limit_s": str(self.fallback_limit_s),
+            "offer_ms": str(self.offer_ms),
             "bind_address": network.sip_host,
             # Nobody can send to "all addresses": Asterisk then names the one that leads to the other side.
             "media_address": "" if everywhere else network.sip_host,

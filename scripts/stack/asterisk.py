@@ -52,6 +52,7 @@ class Asterisk:
         ari_password: str | None = None,
         ami_password: str = "",
         fallback_limit_s: int = 600,
+        offer_ms: int = 500,
         fallback_texts: Path = TEXTS,
         network: Network | None = None,
     ) -> Asterisk:
@@ -70,6 +71,7 @@ class Asterisk:
             ari_password=ari_password or secrets.token_urlsafe(24),
             ami_password=ami_password,
             fallback_limit_s=fallback_limit_s,
+            offer_ms=offer_ms,
         )
         render(settings, folder / "etc")
         sounds = sounds_dir or folder / "sounds"

@@ -41,9 +41,9 @@ MISSING = Prompt("missing", "sound:ivr-fallback/no-such-file", 1.0)
 CALLER = "+4915112345678"
 
 
-HEARTBEAT_S = 20.0
-"""A connection that has nobody's answer for half of it counts as dead: longer than a busy machine keeps
-Asterisk waiting."""
+PATIENCE_S = 20.0
+"""For an answer to a request; a connection with no answer to a ping for half of it counts as dead. A busy
+machine keeps Asterisk waiting for less."""
 
 
 def settings(asterisk: Asterisk, name: str, transport: str) -> AriSettings:
@@ -53,7 +53,7 @@ def settings(asterisk: Asterisk, name: str, transport: str) -> AriSettings:
         password=asterisk.ari_password,
         application=name,
         transport="http" if transport == "http" else "websocket",
-        times=AriTimes(heartbeat_s=HEARTBEAT_S, retry_first_s=0.05),
+        times=AriTimes(deadline_s=PATIENCE_S, heartbeat_s=PATIENCE_S, retry_first_s=0.05),
     )
 
 

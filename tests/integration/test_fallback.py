@@ -27,7 +27,7 @@ from tests.integration.sip import Sipp, caller, eventually, phone, phone_that_an
 
 AGENT = "agent-anna"
 TOO_LATE = (404, 409)
-"""What Asterisk says to a claim when the half second is over, or the tenth on later tries."""
+"""What Asterisk says to a claim when the time is over; on later tries that is a tenth of a second."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Engine:
     @property
     def took_at_once(self) -> bool:
         """The one call there was, when it was offered first: the fallback has not answered it. A test that
-        the machine kept waiting for half a second has missed that."""
+        the machine kept waiting for too long has missed that."""
         return len(self.offered_at) == 1
 
     @property

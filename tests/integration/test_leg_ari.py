@@ -24,7 +24,7 @@ from tests.contract.test_leg import Caller, LegContract, Phone, Rig, World
 from tests.integration.test_ari_calls import CALLER, Engine, engine
 from tests.sipp.scenarios import file
 
-SCENARIO_S = 25.0
+SCENARIO_S = 45.0
 RATE = 8000
 LENGTHS_S = (0.5, 2, 10)
 SCENARIOS = {
