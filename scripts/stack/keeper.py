@@ -56,10 +56,9 @@ class Keeper:
             mount("-t", "tmpfs", "tmpfs", self.root / "tmp")
         mnt = self.root / "mnt"
         mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", mnt)
-        # Its database too: Asterisk takes no registration while a commit waits for a busy disk.
-        for name in ("run", "cache", "lib"):
+        for name in ("run", "cache"):
             self._own(mnt / name)
-        for name in ("log", "spool"):
+        for name in ("lib", "log", "spool"):
             self._own(self.folder / name)
             (mnt / name).mkdir()
             mount("--bind", self.folder / name, mnt / name)
