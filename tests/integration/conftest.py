@@ -53,7 +53,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def states_in_memory() -> Iterator[None]:
-    """Where there is room: no call waits for a disk that others keep busy."""
+    """Where there is room: no call and no registration waits for a disk that others keep busy."""
     if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM:
         yield
         return
@@ -70,9 +70,13 @@ def asterisk(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator
     if named is not None:
         yield named
         return
-    folder, ports = tmp_path_factory.mktemp("asterisk"), Ports.free()
+    ports = Ports.free()
     with Asterisk.start(
-        folder=folder, ports=ports, sounds_dir=sounds, fallback_texts=SHORT_TEXTS, offer_ms=OFFER_MS
+        folder=_folder("asterisk", tmp_path_factory),
+        ports=ports,
+        sounds_dir=sounds,
+        fallback_texts=SHORT_TEXTS,
+        offer_ms=OFFER_MS,
     ) as started:
         yield started
 
@@ -80,8 +84,7 @@ def asterisk(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator
 @pytest.fixture
 def own_asterisk(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Iterator[Asterisk]:
     """An Asterisk for one test alone, with a fallback that ends soon (6 s until the goodbye)."""
-    folder = tmp_path_factory.mktemp("own-asterisk")
-    ports = Ports.free()
+    folder, ports = _folder("own-asterisk", tmp_path_factory), Ports.free()
     with Asterisk.start(folder=folder, ports=ports, sounds_dir=sounds, fallback_limit_s=6) as started:
         yield started
 
@@ -107,6 +110,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             if isinstance(given, Asterisk):
                 report.sections.append((f"Asterisk's log ({name})", _end(given.log())))
     return report
+
+
+def _folder(name: str, factory: pytest.TempPathFactory) -> Path:
+    if engine.in_memory is None:
+        return factory.mktemp(name)
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=engine.in_memory))
 
 
 def _end(log: str) -> str:
