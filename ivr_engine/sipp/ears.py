@@ -257,13 +257,13 @@ class Ear:
         return segment.kind == what
 
     async def _change(self, deadline: float, wanted: str) -> None:
+        """Until something new is heard, half a second at most. Past the deadline one more look is taken."""
+        if self.now >= deadline:
+            raise NotHeard(f"not heard: {wanted}; heard: {self.story()}")
         self._changed.clear()
-        try:
-            async with asyncio.timeout(max(0.0, min(deadline - self.now, 0.5))):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(deadline - self.now, 0.5)):
                 await self._changed.wait()
-        except TimeoutError:
-            if self.now >= deadline:
-                raise NotHeard(f"not heard: {wanted}; heard: {self.story()}") from None
 
     # ── speaking ─────────────────────────────────────────────────────────────────────────────────
 
