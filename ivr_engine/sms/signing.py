@@ -6,7 +6,6 @@ stamp: a replay is harmless because every effect is deduplicated on the message 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import Final
 
@@ -15,7 +14,7 @@ SIGNATURE_HEADER: Final = "X-Simulator-Signature"
 
 def signature(secret: str, url: str, body: bytes) -> str:
     """Lower-case hex."""
-    return hmac.new(secret.encode(), url.encode() + b"\n" + body, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), url.encode() + b"\n" + body, "sha256").hex()
 
 
 def genuine(secret: str, url: str, body: bytes, claimed: str | None) -> bool:
