@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -27,15 +28,15 @@ async def test_what_is_meant_for_who_had_the_port_before_does_not_move_a_phone_s
         library=Library({}),
         folder=tmp_path,
     )
-    async with asyncio.timeout(20), phone as ringing:
-        invite = request(f"INVITE sip:{ACCOUNT}@{ringing.host}:{ringing.port} SIP/2.0", "its-own-call")
-        while registrar.answers.empty():
-            transport.sendto(request(OF_ANOTHER_CALL, "another-call"), (LOOPBACK, ringing.port))
-            transport.sendto(invite, (ringing.host, ringing.port))
-            await asyncio.sleep(0.2)
-        answer = await registrar.answered()
-        assert f"m=audio {ringing.ears[0].port} " in answer
-    transport.close()
+    with closing(transport):
+        async with asyncio.timeout(20), phone as ringing:
+            invite = request(f"INVITE sip:{ACCOUNT}@{ringing.host}:{ringing.port} SIP/2.0", "its-own-call")
+            while registrar.answers.empty():
+                transport.sendto(request(OF_ANOTHER_CALL, "another-call"), (LOOPBACK, ringing.port))
+                transport.sendto(invite, (ringing.host, ringing.port))
+                await asyncio.sleep(0.2)
+            answer = await registrar.answered()
+            assert f"m=audio {ringing.ears[0].port} " in answer
 
 
 def request(start: str, call_id: str) -> bytes:
