@@ -25,7 +25,7 @@ and its status comes back by signed webhook.
 
 {table}
 
-On a machine mostly busy the machine is the limit: SIPp leaves keys out, and others come before the message does and
+When mostly busy the machine is the limit: SIPp leaves keys out, and others come before the message does and
 count for nothing. What matters then is that consents, deliveries and the provider's ledger agree.
 
 Aims: no call failed; at most 4 ms of engine CPU a call with everything on, and at most half of Asterisk's;
